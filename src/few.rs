@@ -26,6 +26,13 @@ pub trait Keyed {
     fn key(&self) -> Self::Key;
 }
 
+impl Keyed for u32 {
+    type Key = Self;
+    fn key(&self) -> Self {
+        *self
+    }
+}
+
 impl<T: Keyed> Few<T> {
     /// All, in order.
     #[must_use]

@@ -139,6 +139,18 @@ impl Message {
         Some(u32::try_from(left).unwrap_or(u32::MAX))
     }
 
+    /// Bytes of topic, properties and payload.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Never: a topic has at least one character.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Bytes it takes, as the gauge counts them.
     #[must_use]
     pub fn weight(&self) -> usize {
@@ -187,4 +199,15 @@ pub struct Delivery {
     pub qos: QoS,
     /// With which RETAIN flag.
     pub retain: bool,
+}
+
+impl Delivery {
+    /// A QoS 2 message that has arrived: only its identifier is still in use.
+    pub const RECEIVED: Self = Self {
+        message: None,
+        identifiers: None,
+        group: 0,
+        qos: QoS::ExactlyOnce,
+        retain: false,
+    };
 }

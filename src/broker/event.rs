@@ -72,6 +72,8 @@ pub enum Event<'a> {
     Garbled {
         /// On which connection.
         conn: ConnId,
+        /// What it speaks, if it has said so.
+        version: Option<Version>,
         /// What is wrong with it.
         error: codec::Error,
     },

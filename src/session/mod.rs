@@ -1,15 +1,21 @@
 //! What the broker knows of a client beyond its connection, and the halves of QoS 1 and 2.
 //!
-//! Owns: [`Outbound`] and [`Inbound`], used by both ends of the protocol; the vocabulary of
-//! identities. Never touches a connection: a session is told what was sent and what came back.
+//! Owns: [`Session`], the unit of what is kept for a client; [`Outbound`] and [`Inbound`], used by
+//! both ends of the protocol; the vocabulary of identities.
+//!
+//! Never touches a connection: a session is told what was sent and what came back.
 
 mod identity;
 mod inbound;
 mod outbound;
+mod queue;
+mod state;
 
 pub use identity::{Access, Admission, AllowAll, Authority, Credentials, Identity, Peer};
 pub use inbound::Inbound;
 pub use outbound::{Awaiting, Outbound, Place, Stray};
+pub use queue::Queue;
+pub use state::{Cursors, Held, Session, Will};
 
 /// One connection. Slots are reused, so all but the poll itself carries the serial too: no
 /// effect meant for a dead connection reaches the next one in its slot.

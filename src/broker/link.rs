@@ -1,0 +1,187 @@
+//! What the broker knows of a connection.
+//!
+//! Owns: the states a connection passes through, each with only what is valid in it.
+//!
+//! ```text
+//! Awaiting ──CONNECT──> Judging ──Granted──> Online ──DISCONNECT, fault, take-over──> Leaving
+//!     └────────────── immediate answer ────────^
+//! ```
+//!
+//! Never outlives its connection; what does is the session.
+
+use std::rc::Rc;
+
+use crate::codec::{Connect, Version};
+use crate::router::Matches;
+use crate::session::{ConnId, Identity, Peer, Place, SessionId};
+use crate::time::Time;
+
+/// The state of one connection.
+#[derive(Debug, Default)]
+pub(super) enum Link {
+    /// No connection in this slot.
+    #[default]
+    Vacant,
+    /// Handshakes and CONNECT have until `by`.
+    Awaiting { peer: Peer, by: Time },
+    /// CONNECT has come, whether it is let in is not known yet.
+    Judging(Box<Judging>),
+    /// Accepted, attached to a session.
+    Online(Box<Online>),
+    /// Detached; its last bytes are on their way.
+    Leaving,
+}
+
+/// A CONNECT that waits for its verdict.
+#[derive(Debug)]
+pub(super) struct Judging {
+    pub(super) identity: Identity,
+    pub(super) connect: Connect,
+    /// Whether the broker chose the client id.
+    pub(super) is_assigned: bool,
+    pub(super) by: Time,
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub(super) struct Online {
+    pub(super) session: SessionId,
+    pub(super) identity: Identity,
+    pub(super) version: Version,
+    /// The client asked for reason strings.
+    pub(super) wants_reasons: bool,
+    /// CONNECT had the bridge bit.
+    pub(super) is_bridge: bool,
+    /// CONNECT named an authentication method.
+    pub(super) has_method: bool,
+    /// Session Expiry Interval of the CONNECT was above 0, so DISCONNECT may change it.
+    pub(super) may_extend: bool,
+    /// PUBLISH packets above QoS 0 that may be sent before an acknowledgement ([MQTT-3.3.4-9]).
+    pub(super) quota: u16,
+    /// What the quota began with.
+    pub(super) quota_max: u16,
+    /// QoS 2 messages of this connection that are taken and not released.
+    pub(super) taken: u16,
+    /// Bytes of messages that may still be sent before some are written.
+    pub(super) room: usize,
+    /// The largest packet the client takes.
+    pub(super) maximum_packet_size: u32,
+    /// Keep alive, half as long again, in milliseconds; 0 is none.
+    pub(super) patience_ms: u32,
+    /// The next packet must come before; never, if there is no keep alive.
+    pub(super) keep_alive_by: Time,
+    /// Something must be taken before; never, if nothing waits.
+    pub(super) stalled_by: Time,
+    /// Where resending stands; absent once it is done.
+    pub(super) resume: Option<Resume>,
+    /// Topics the client has given an alias; index 0 is alias 1.
+    pub(super) aliases: Option<Box<Vec<Option<Rc<str>>>>>,
+    /// Who got the last message.
+    pub(super) last_topic: Option<Box<LastTopic>>,
+}
+
+/// Resending after a reconnect, in the original order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resume {
+    /// The last one that was sent again.
+    pub(super) after: Option<Place>,
+}
+
+/// Publishers repeat themselves: who gets a message on the topic of the last one.
+#[derive(Debug, Default)]
+pub(super) struct LastTopic {
+    pub(super) topic: String,
+    pub(super) generation: u64,
+    pub(super) matches: Matches,
+}
+
+impl Link {
+    /// When something must have happened.
+    pub(super) fn deadline(&self) -> Time {
+        match self {
+            Self::Vacant | Self::Leaving => Time::NEVER,
+            Self::Awaiting { by, .. } => *by,
+            Self::Judging(judging) => judging.by,
+            Self::Online(online) => online.keep_alive_by.min(online.stalled_by),
+        }
+    }
+}
+
+/// All connections, by slot.
+#[derive(Debug, Default)]
+pub(super) struct Links {
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    serial: u32,
+    /// When the timer entry of this link is; never, if it has none.
+    armed: Time,
+    link: Link,
+}
+
+impl Links {
+    /// A connection begins.
+    ///
+    /// # Panics
+    /// If the slot is taken: `Closed` comes exactly once for each `Opened`.
+    pub(super) fn open(&mut self, conn: ConnId, link: Link) {
+        let slot = conn.slot as usize;
+        while self.slots.len() <= slot {
+            self.slots.push(Slot { serial: 0, armed: Time::NEVER, link: Link::Vacant });
+        }
+        let slot = &mut self.slots[slot];
+        assert!(matches!(slot.link, Link::Vacant), "a slot has one connection at a time");
+        *slot = Slot { serial: conn.serial, armed: Time::NEVER, link };
+    }
+
+    /// The link of a connection, unless it is gone.
+    pub(super) fn get(&self, conn: ConnId) -> Option<&Link> {
+        let slot = self.slots.get(conn.slot as usize)?;
+        (slot.serial == conn.serial).then_some(&slot.link)
+    }
+
+    /// The link of a connection, unless it is gone.
+    pub(super) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Link> {
+        let slot = self.slots.get_mut(conn.slot as usize)?;
+        (slot.serial == conn.serial).then_some(&mut slot.link)
+    }
+
+    /// The accepted connection, if it is one.
+    pub(super) fn online(&self, conn: ConnId) -> Option<&Online> {
+        match self.get(conn)? {
+            Link::Online(online) => Some(online),
+            Link::Vacant | Link::Awaiting { .. } | Link::Judging(_) | Link::Leaving => None,
+        }
+    }
+
+    /// The accepted connection, if it is one.
+    pub(super) fn online_mut(&mut self, conn: ConnId) -> Option<&mut Online> {
+        match self.get_mut(conn)? {
+            Link::Online(online) => Some(online),
+            Link::Vacant | Link::Awaiting { .. } | Link::Judging(_) | Link::Leaving => None,
+        }
+    }
+
+    /// Puts a link into another state and returns the old one.
+    pub(super) fn replace(&mut self, conn: ConnId, link: Link) -> Link {
+        self.get_mut(conn).map_or(Link::Vacant, |old| std::mem::replace(old, link))
+    }
+
+    /// When the timer entry of a link is.
+    pub(super) fn armed_mut(&mut self, conn: ConnId) -> Option<&mut Time> {
+        let slot = self.slots.get_mut(conn.slot as usize)?;
+        (slot.serial == conn.serial).then_some(&mut slot.armed)
+    }
+
+    /// All connections there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ConnId, &Link)> {
+        self.slots.iter().enumerate().filter(|(_, slot)| !matches!(slot.link, Link::Vacant)).map(
+            |(i, slot)| {
+                let place = u32::try_from(i).expect("slots are u32");
+                (ConnId { slot: place, serial: slot.serial }, &slot.link)
+            },
+        )
+    }
+}

@@ -1,0 +1,414 @@
+//! Durable state and the only code that changes it.
+//!
+//! Owns: sessions, subscriptions, retained messages. [`Store::change`] (and its siblings for shared
+//! subscriptions and retained messages) is called for every change, whether a client caused it
+//! just now or a record from an earlier run did; so what is recovered is what was.
+//!
+//! Never decides anything and never sends.
+
+use std::rc::Rc;
+
+use hashbrown::HashTable;
+use slab::Slab;
+
+use crate::codec::PacketId;
+use crate::map::{self, Map};
+use crate::message::{Delivery, Message};
+use crate::metrics::Gauge;
+use crate::persistence::{Change, Corrupt, GroupChange, Record};
+use crate::router::{GroupId, Router, Subscriber, count};
+use crate::session::{Session, SessionId, Will};
+use crate::time::Time;
+use crate::topic_matcher::Filter;
+
+/// Sessions, subscriptions, retained messages.
+#[derive(Debug)]
+pub(super) struct Store {
+    sessions: Slab<Session>,
+    /// Keys live in the sessions.
+    by_client_id: HashTable<u32>,
+    /// Only those that outlive their connections.
+    by_number: Map<u64, SessionId>,
+    hasher: map::Hasher,
+    pub(super) router: Router,
+    pub(super) gauge: Rc<Gauge>,
+    last_session: u64,
+    last_message: u64,
+}
+
+impl Store {
+    pub(super) fn new(seed: u64) -> Self {
+        let gauge = Rc::new(Gauge::default());
+        Self {
+            sessions: Slab::new(),
+            by_client_id: HashTable::new(),
+            by_number: map::map(seed),
+            hasher: map::hasher(seed),
+            router: Router::new(seed, &gauge),
+            gauge,
+            last_session: 0,
+            last_message: 0,
+        }
+    }
+
+    /// A session that is known to be there.
+    pub(super) fn session(&self, id: SessionId) -> &Session {
+        &self.sessions[id.0 as usize]
+    }
+
+    /// A session that is known to be there; not for what is durable.
+    pub(super) fn session_mut(&mut self, id: SessionId) -> &mut Session {
+        &mut self.sessions[id.0 as usize]
+    }
+
+    /// The session with this number, if it outlives its connection.
+    pub(super) fn numbered(&self, number: u64) -> Option<SessionId> {
+        self.by_number.get(&number).copied()
+    }
+
+    /// The session of a client.
+    pub(super) fn of_client(&self, client_id: &str) -> Option<SessionId> {
+        let hash = map::hash(&self.hasher, client_id);
+        let same = |&key: &u32| &*self.sessions[key as usize].client_id == client_id;
+        self.by_client_id.find(hash, same).map(|&key| SessionId(key))
+    }
+
+    /// How many sessions there are.
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// All sessions there are.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
+        self.sessions.iter().map(|(key, session)| (SessionId(count(key)), session))
+    }
+
+    /// The number of the next session.
+    pub(super) const fn next_session(&self) -> u64 {
+        self.last_session + 1
+    }
+
+    /// A number for a message.
+    pub(super) const fn number_message(&mut self) -> u64 {
+        self.last_message += 1;
+        self.last_message
+    }
+
+    /// A session begins.
+    pub(super) fn open(&mut self, number: u64, client_id: Rc<str>, expiry: u32) -> SessionId {
+        let session = Session::new(number, client_id, expiry, &self.gauge);
+        self.last_session = self.last_session.max(number);
+        let hash = map::hash(&self.hasher, &*session.client_id);
+        let is_kept = session.is_kept();
+        let id = SessionId(count(self.sessions.insert(session)));
+        let (sessions, hasher) = (&self.sessions, &self.hasher);
+        self.by_client_id.insert_unique(hash, id.0, |&key| {
+            map::hash(hasher, &*sessions[key as usize].client_id)
+        });
+        if is_kept {
+            self.by_number.insert(number, id);
+        }
+        id
+    }
+
+    /// A session ends: it and its subscriptions are gone.
+    fn close(&mut self, id: SessionId) {
+        let session = self.sessions.remove(id.0 as usize);
+        for held in session.subscriptions.as_slice() {
+            self.count_kept(held.group, session.is_kept(), false);
+            self.router.unsubscribe(id, *held);
+        }
+        let hash = map::hash(&self.hasher, &*session.client_id);
+        if let Ok(entry) = self.by_client_id.find_entry(hash, |&key| key == id.0) {
+            entry.remove();
+        }
+        self.by_number.remove(&session.number);
+        if self.sessions.len() < self.sessions.capacity() / 4 {
+            self.shrink();
+        }
+    }
+
+    /// Gives memory back after a crowd has left.
+    fn shrink(&mut self) {
+        self.sessions.shrink_to_fit();
+        let (sessions, hasher) = (&self.sessions, &self.hasher);
+        self.by_client_id
+            .shrink_to(sessions.len() * 2, |&key| map::hash(hasher, &*sessions[key as usize].client_id));
+        self.by_number.shrink_to(self.by_number.len() * 2);
+    }
+
+    /// Changes a session: the only function that does.
+    pub(super) fn change(&mut self, id: SessionId, change: Change) {
+        match change {
+            Change::Opened { .. } => {}
+            Change::Attached { expiry_interval } => self.attach(id, expiry_interval),
+            Change::Closed => self.close(id),
+            Change::Subscribed { filter, options, identifier, group } => {
+                if let Ok(filter) = Filter::parse(&filter) {
+                    let subscriber = Subscriber { session: id, identifier, options };
+                    self.subscribe(id, filter, subscriber, group);
+                }
+            }
+            Change::Unsubscribed { filter } => {
+                if let Ok(filter) = Filter::parse(&filter) {
+                    self.unsubscribe(id, filter);
+                }
+            }
+            other => change_alone(self.session_mut(id), other),
+        }
+    }
+
+    fn attach(&mut self, id: SessionId, expiry_interval: u32) {
+        let session = &mut self.sessions[id.0 as usize];
+        let was_kept = session.is_kept();
+        session.expiry_interval = expiry_interval;
+        session.detached = None;
+        if was_kept && expiry_interval == 0 {
+            // It will end with this connection: nothing of it is durable from here on.
+            let number = session.number;
+            let groups: Vec<u32> = session.groups.as_slice().to_vec();
+            for group in groups {
+                self.count_kept(group, true, false);
+            }
+            self.by_number.remove(&number);
+        }
+    }
+
+    fn subscribe(&mut self, id: SessionId, filter: Filter<'_>, who: Subscriber, group: u32) {
+        let (held, is_new) = self.router.subscribe(filter, who, group);
+        let session = &mut self.sessions[id.0 as usize];
+        let is_kept = session.is_kept();
+        session.subscriptions.insert(held);
+        if held.group != 0 {
+            session.groups.insert(held.group);
+        }
+        if is_new {
+            self.count_kept(held.group, is_kept, true);
+        }
+    }
+
+    fn unsubscribe(&mut self, id: SessionId, filter: Filter<'_>) {
+        let Some(held) = self.router.find(filter) else { return };
+        let session = &mut self.sessions[id.0 as usize];
+        if session.subscriptions.remove((held.node, held.group)).is_none() {
+            return;
+        }
+        let is_kept = session.is_kept();
+        session.groups.remove(held.group);
+        if let Some(cursors) = &mut session.cursors {
+            cursors.remove(filter.as_str());
+        }
+        session.tidy();
+        self.count_kept(held.group, is_kept, false);
+        self.router.unsubscribe(id, held);
+    }
+
+    /// Keeps count of a shared subscription's members that outlive their connections.
+    fn count_kept(&mut self, group: u32, is_kept: bool, joins: bool) {
+        if group != 0 && is_kept {
+            let kept = &mut self.router.group_mut(GroupId(group)).kept;
+            if joins {
+                *kept += 1;
+            } else {
+                *kept -= 1;
+            }
+        }
+    }
+
+    /// Changes what waits for a shared subscription.
+    pub(super) fn change_group(&mut self, group: u32, change: GroupChange) {
+        if self.router.group(GroupId(group)).is_none() {
+            return;
+        }
+        let queue = &mut self.router.group_mut(GroupId(group)).queue;
+        match change {
+            GroupChange::Queued(delivery) => queue.push(delivery),
+            GroupChange::Unqueued => drop(queue.pop()),
+            GroupChange::Dropped => while queue.pop().is_some() {},
+        }
+    }
+
+    /// Keeps a retained message instead of the one its topic had.
+    pub(super) fn retain(&mut self, message: Rc<Message>) {
+        self.router.retained.insert(message);
+    }
+
+    /// Forgets the retained message of a topic.
+    pub(super) fn unretain(&mut self, topic: &str) {
+        self.router.retained.remove(topic);
+    }
+
+    /// Applies a record of an earlier run.
+    pub(super) fn replay(&mut self, record: Record) -> Result<(), Corrupt> {
+        match record {
+            Record::Session(number, Change::Opened { client_id, expiry_interval }) => {
+                if self.numbered(number).is_some() || self.of_client(&client_id).is_some() {
+                    return Err(Corrupt { what: "a session was opened twice" });
+                }
+                self.open(number, client_id, expiry_interval);
+            }
+            Record::Session(number, change) => {
+                let id = self.numbered(number).ok_or(Corrupt { what: "no such session" })?;
+                self.note_numbers(&change);
+                self.change(id, change);
+            }
+            Record::Group(group, change) => self.change_group(group, change),
+            Record::Retained(message) => {
+                self.last_message = self.last_message.max(message.number);
+                self.retain(message);
+            }
+            Record::Unretained(topic) => self.unretain(&topic),
+        }
+        Ok(())
+    }
+
+    fn note_numbers(&mut self, change: &Change) {
+        let message = match change {
+            Change::Queued(delivery) | Change::Delivered { delivery, .. } => {
+                delivery.message.as_ref()
+            }
+            Change::WillSet(message, _) => Some(message),
+            _ => None,
+        };
+        self.last_message = self.last_message.max(message.map_or(0, |message| message.number));
+    }
+}
+
+/// The changes that concern a session and nothing beside it.
+fn change_alone(session: &mut Session, change: Change) {
+    let is_kept = session.is_kept();
+    match change {
+        Change::Detached { at, expiry_interval } => {
+            session.detached = Some(at);
+            session.expiry_interval = expiry_interval;
+        }
+        Change::Queued(delivery) => session.queue_mut().push(delivery),
+        Change::Unqueued => {
+            session.queue_mut().pop();
+            session.tidy();
+        }
+        Change::Sent { packet_id } => {
+            if let Some(delivery) = session.queue_mut().pop() {
+                sent(session, is_kept, packet_id, delivery);
+            }
+            session.tidy();
+        }
+        Change::Delivered { packet_id, delivery } => sent(session, is_kept, packet_id, delivery),
+        Change::Received(packet_id) => {
+            let _ = session.outbound_mut().received(packet_id);
+        }
+        Change::Settled(packet_id) => {
+            session.outbound_mut().forget(packet_id);
+        }
+        Change::Taken(packet_id) => {
+            session.inbound_mut().publish(packet_id);
+        }
+        Change::Released(packet_id) => {
+            session.inbound_mut().release(packet_id);
+        }
+        Change::WillSet(message, delay_interval) => {
+            session.will = Some(Box::new(Will { message, delay_interval }));
+        }
+        Change::WillCleared => session.will = None,
+        Change::Cursor { filter, after } => {
+            session.cursors.get_or_insert_with(Box::default).insert(filter, after);
+        }
+        Change::CursorDone { filter } => {
+            if let Some(cursors) = &mut session.cursors {
+                cursors.remove(&filter);
+            }
+            session.tidy();
+        }
+        Change::Opened { .. }
+        | Change::Attached { .. }
+        | Change::Closed
+        | Change::Subscribed { .. }
+        | Change::Unsubscribed { .. } => {}
+    }
+}
+
+/// A delivery enters the window. Where the session ends with its connection nothing can be sent
+/// again, so the identifier is enough; a shared subscription's message may go to another member.
+fn sent(session: &mut Session, is_kept: bool, packet_id: PacketId, mut delivery: Delivery) {
+    if !is_kept && delivery.group == 0 {
+        delivery.message = None;
+    }
+    let qos = delivery.qos;
+    session.outbound_mut().send(packet_id, qos, delivery);
+}
+
+impl Store {
+    /// Everything durable, as the records that would make it.
+    pub(super) fn snapshot(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut kept: Vec<_> = self.iter().filter(|(_, session)| session.is_kept()).collect();
+        kept.sort_by_key(|(_, session)| session.number);
+        for (id, session) in kept {
+            self.snapshot_session(id, session, &mut records);
+        }
+        let mut groups: Vec<_> = self.router.kept_groups().collect();
+        groups.sort_by_key(|(id, _)| *id);
+        for (id, group) in groups {
+            let queued = group.queue.iter().cloned().map(GroupChange::Queued);
+            records.extend(queued.map(|change| Record::Group(id.0, change)));
+        }
+        records.extend(self.router.retained.iter().cloned().map(Record::Retained));
+        records
+    }
+
+    fn snapshot_session(&self, id: SessionId, session: &Session, records: &mut Vec<Record>) {
+        let expiry_interval = session.expiry_interval;
+        let mut push = |change| records.push(Record::Session(session.number, change));
+        push(Change::Opened { client_id: Rc::clone(&session.client_id), expiry_interval });
+        if let Some(at) = session.detached {
+            push(Change::Detached { at, expiry_interval });
+        }
+        let mut subscribed: Vec<_> = session
+            .subscriptions
+            .as_slice()
+            .iter()
+            .filter_map(|held| {
+                let subscriber = self.router.subscriber(id, *held)?;
+                let (options, identifier) = (subscriber.options, subscriber.identifier);
+                let filter = self.router.filter(*held);
+                Some((filter, options, identifier, held.group))
+            })
+            .collect();
+        subscribed.sort_by(|a, b| a.0.cmp(&b.0));
+        for (filter, options, identifier, group) in subscribed {
+            push(Change::Subscribed { filter, options, identifier, group });
+        }
+        for (packet_id, _, delivery) in session.window() {
+            let delivery = delivery.cloned();
+            let is_received = delivery.is_none();
+            let delivery = delivery.unwrap_or(Delivery::RECEIVED);
+            push(Change::Delivered { packet_id, delivery });
+            if is_received {
+                push(Change::Received(packet_id));
+            }
+        }
+        for delivery in session.queue.iter().flat_map(|queue| queue.iter()) {
+            push(Change::Queued(delivery.clone()));
+        }
+        for packet_id in session.inbound.iter().flat_map(|inbound| inbound.iter()) {
+            push(Change::Taken(packet_id));
+        }
+        if let Some(will) = &session.will {
+            push(Change::WillSet(Rc::clone(&will.message), will.delay_interval));
+        }
+        for (filter, after) in session.cursors.iter().flat_map(|cursors| cursors.iter()) {
+            push(Change::Cursor { filter: filter.clone(), after: after.clone() });
+        }
+    }
+
+    /// Sessions that had a connection when the last run ended lost it then.
+    pub(super) fn detach_all(&mut self, now: Time) -> Vec<(SessionId, Change)> {
+        self.iter()
+            .filter(|(_, session)| session.conn.is_none() && session.detached.is_none())
+            .map(|(id, session)| {
+                let expiry_interval = session.expiry_interval;
+                (id, Change::Detached { at: now, expiry_interval })
+            })
+            .collect()
+    }
+}
