@@ -1,11 +1,473 @@
-//! The broker: `handle(now, event, effects)`.
+//! The broker: tell it the time and everything that happens, and it says what it wants.
 //!
-//! Owns: sessions, subscriptions, retained messages, links and timers. Never touches a socket,
-//! a clock, a file or a thread.
+//! Owns: links, sessions, subscriptions, retained messages and every timer. One entrance,
+//! [`Broker::handle`]; one way out, the [`Effects`] it is given. Handlers live in files by packet
+//! and return `Result<(), Fault>`; one function here turns a fault into what the peer sees.
+//!
+//! ```text
+//! handle ─ connect.rs     CONNECT, AUTH, take-over, DISCONNECT, the end of a connection
+//!        ─ publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
+//!        ─ deliver.rs     a message to one session: room, window, queue, shared subscriptions
+//!        ─ pump.rs        what waits for a session, when it can take more
+//!        ─ ack.rs         PUBACK, PUBREC, PUBCOMP from a client
+//!        ─ subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
+//!        ─ expire.rs      what happens because time has passed
+//! ```
+//!
+//! Durable state changes only through `Store`; each change of a session that outlives its
+//! connection is an [`Effect::Record`] as well, and what is sent because of it names the record
+//! after which it may leave. All records of one `handle` call are one unit of durability.
+//!
+//! Never touches a socket, a clock, a file, a thread, or randomness but its seed.
 
+mod ack;
+mod check;
+mod connect;
+mod deliver;
 mod event;
+mod expire;
+mod link;
 mod options;
+mod publish;
+mod pump;
+mod store;
+mod subscribe;
+mod timers;
 
+use std::rc::Rc;
+
+use log::{info, warn};
+
+use crate::codec::{
+    self, Ack, AckKind, Disconnect, Incoming, Packet, PacketId, ReasonCode, Version,
+};
+use crate::metrics::{Counters, Gauge};
+use crate::persistence::{Change, Corrupt, GroupChange, Record};
+use crate::rng::Rng;
+use crate::router::Matches;
 pub use crate::session::{ConnId, Peer};
+use crate::session::{Authority, Identity, Session, SessionId};
+use crate::time::Time;
+
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Seq, Storage, Target, Verdict};
+use link::{Link, Links, Online};
 pub use options::{Options, Overflow};
+use store::Store;
+use timers::{Timer, Timers};
+
+/// What a peer did that ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fault {
+    code: ReasonCode,
+    what: &'static str,
+}
+
+impl Fault {
+    const fn new(code: ReasonCode, what: &'static str) -> Self {
+        Self { code, what }
+    }
+
+    const fn protocol(what: &'static str) -> Self {
+        Self::new(ReasonCode::PROTOCOL_ERROR, what)
+    }
+
+    const fn malformed(what: &'static str) -> Self {
+        Self::new(ReasonCode::MALFORMED_PACKET, what)
+    }
+}
+
+/// An MQTT broker without input or output.
+pub struct Broker {
+    options: Options,
+    authority: Box<dyn Authority>,
+    /// The authority says yes to everything, so that it is not asked for each message.
+    allows_all: bool,
+    store: Store,
+    links: Links,
+    timers: Timers,
+    /// When the entry for unfinished scans is; never, if there is none.
+    scan_at: Time,
+    /// Sessions whose retained messages one go did not reach.
+    scanning: Vec<SessionId>,
+    counters: Counters,
+    rng: Rng,
+    /// Of the newest record.
+    seq: Seq,
+    storage: Storage,
+    /// Set by `Stopping`: nobody is let in any more.
+    is_stopping: bool,
+    /// Reused by what has no cache of its own.
+    matches: Matches,
+    /// Reused by PUBLISH packets whose properties are not forwarded as they are.
+    properties: Vec<u8>,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Broker {
+    /// A broker without sessions. `seed` decides hashes and the ids it chooses.
+    #[must_use]
+    pub fn new(options: Options, authority: Box<dyn Authority>, seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        Self {
+            options,
+            allows_all: authority.allows_all(),
+            authority,
+            store: Store::new(rng.next_u64()),
+            links: Links::default(),
+            timers: Timers::default(),
+            scan_at: Time::NEVER,
+            scanning: Vec::new(),
+            counters: Counters::default(),
+            rng,
+            seq: Seq(0),
+            storage: Storage::Well,
+            is_stopping: false,
+            matches: Matches::default(),
+            properties: Vec::new(),
+        }
+    }
+
+    /// Applies a record of an earlier run, in order, before the first event.
+    ///
+    /// # Errors
+    /// If it does not fit the ones before it.
+    pub fn replay(&mut self, record: Record) -> Result<(), Corrupt> {
+        self.store.replay(record)
+    }
+
+    /// Ends recovery: sessions that were connected when the last run ended lost their connections
+    /// now.
+    pub fn recovered(&mut self, now: Time, effects: &mut Effects<'_>) {
+        for (id, change) in self.store.detach_all(now) {
+            self.change(id, change, effects);
+        }
+        let kept: Vec<SessionId> = self.store.iter().map(|(id, _)| id).collect();
+        for id in kept {
+            self.arm_session(id);
+        }
+    }
+
+    /// Tells the broker what has happened and takes what it wants, appended to `effects`.
+    pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Effects<'a>) {
+        match event {
+            Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
+            Event::Received { conn, packet } => self.on_received(now, conn, packet, effects),
+            Event::Garbled { conn, version, error } => {
+                self.on_garbled(now, conn, version, error, effects);
+            }
+            Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
+            Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
+            Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
+            Event::Configured(options) => self.options = *options,
+            Event::Storage { state, .. } => self.on_storage(state, effects),
+            Event::Stopping => self.on_stopping(now, effects),
+            Event::Tick => self.on_tick(now, effects),
+        }
+        self.check(now);
+    }
+
+    /// When [`Event::Tick`] is to come, if ever. Later than the last `Tick` was.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.timers.deadline()
+    }
+
+    /// Everything durable, as the records that would make it.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Record> {
+        self.store.snapshot()
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Bytes in use, by kind; to be charged for what lies outside the core too.
+    #[must_use]
+    pub const fn gauge(&self) -> &Rc<Gauge> {
+        &self.store.gauge
+    }
+
+    /// How many sessions there are, connected or not.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.store.len()
+    }
+
+    /// How many subscriptions there are.
+    #[must_use]
+    pub const fn subscriptions(&self) -> usize {
+        self.store.router.subscriptions()
+    }
+
+    /// How many topics have a retained message.
+    #[must_use]
+    pub fn retained(&self) -> usize {
+        self.store.router.retained.len()
+    }
+
+    fn on_received<'a>(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        packet: Incoming<'a>,
+        effects: &mut Effects<'a>,
+    ) {
+        self.counters.packets_received += 1;
+        let done = match self.links.get_mut(conn) {
+            None | Some(Link::Vacant | Link::Leaving) => Ok(()),
+            Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
+            Some(Link::Judging(_)) => self.on_while_judging(&packet),
+            Some(Link::Online(online)) => {
+                // Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
+                if online.patience_ms > 0 {
+                    online.keep_alive_by = now.plus_ms(u64::from(online.patience_ms));
+                }
+                self.on_online(now, conn, packet, effects)
+            }
+        };
+        if let Err(fault) = done {
+            self.fail(now, conn, fault, effects);
+        }
+    }
+
+    fn on_online<'a>(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        packet: Incoming<'a>,
+        effects: &mut Effects<'a>,
+    ) -> Result<(), Fault> {
+        match packet {
+            Incoming::Publish(publish) => self.on_publish(now, conn, &publish, effects),
+            Incoming::Ack(kind, ack) => self.on_ack(now, conn, kind, &ack, effects),
+            Incoming::Other(packet) => match *packet {
+                Packet::PingReq => {
+                    let what = Outgoing::PingResp;
+                    effects.list.push(Effect::Send { conn, what, after: Seq(0) });
+                    Ok(())
+                }
+                Packet::Subscribe(subscribe) => self.on_subscribe(now, conn, &subscribe, effects),
+                Packet::Unsubscribe(unsubscribe) => {
+                    self.on_unsubscribe(conn, &unsubscribe, effects);
+                    Ok(())
+                }
+                Packet::Disconnect(disconnect) => {
+                    self.on_disconnect(now, conn, &disconnect, effects)
+                }
+                Packet::Auth(_) => self.on_auth(conn),
+                // [MQTT-3.1.0-2].
+                Packet::Connect(_) => Err(Fault::protocol("a second CONNECT")),
+                Packet::ConnAck(_)
+                | Packet::SubAck(_)
+                | Packet::UnsubAck(_)
+                | Packet::PingResp
+                | Packet::Publish(_)
+                | Packet::PubAck(_)
+                | Packet::PubRec(_)
+                | Packet::PubRel(_)
+                | Packet::PubComp(_) => {
+                    Err(Fault::protocol("a packet that only a server sends"))
+                }
+            },
+        }
+    }
+
+    fn on_garbled(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        version: Option<Version>,
+        error: codec::Error,
+        effects: &mut Effects<'_>,
+    ) {
+        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
+            warn!("Client at {peer} disconnected: {error}");
+            self.refuse_garbled(conn, version, &error, effects);
+        } else {
+            let what = error.what();
+            self.fail(now, conn, Fault::new(ReasonCode::from(&error), what), effects);
+        }
+    }
+
+    /// What a fault does: the one place. 5.0 hears why ([MQTT-4.13.1-1] of 5.0), 3.x is
+    /// disconnected ([MQTT-4.8.0-1] of 3.1.1).
+    fn fail(&mut self, now: Time, conn: ConnId, fault: Fault, effects: &mut Effects<'_>) {
+        match self.links.get(conn) {
+            Some(Link::Online(online)) => {
+                let who = name(&online.identity);
+                warn!("Client {who} disconnected: {} ({})", fault.what, fault.code.name());
+                self.dismiss(now, conn, fault.code, Some(fault.what), effects);
+            }
+            Some(Link::Awaiting { peer, .. }) => {
+                warn!("Client at {peer} disconnected: {}", fault.what);
+                self.abandon(conn, effects);
+            }
+            Some(Link::Judging(judging)) => {
+                warn!("Client {} disconnected: {}", name(&judging.identity), fault.what);
+                effects.list.push(Effect::Unjudge { conn });
+                self.abandon(conn, effects);
+            }
+            None | Some(Link::Vacant | Link::Leaving) => {}
+        }
+    }
+
+    /// Ends an accepted connection from this side; its Will is published.
+    fn dismiss(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        code: ReasonCode,
+        why: Option<&str>,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(online) = self.links.online(conn) else { return };
+        if online.version == Version::V5 {
+            let mut disconnect = Disconnect { reason: code, ..Disconnect::default() };
+            if online.wants_reasons {
+                disconnect.reason_string = why.map(Into::into);
+            }
+            let mut packet = Packet::Disconnect(disconnect);
+            // [MQTT-3.14.2-3]: without the reason string if it would not fit.
+            if codec::encoded_len(&packet, Version::V5) > online.maximum_packet_size as usize {
+                packet = Packet::Disconnect(Disconnect { reason: code, ..Disconnect::default() });
+            }
+            self.send(conn, packet, Seq(0), effects);
+        }
+        effects.list.push(Effect::Close { conn });
+        self.detach(now, conn, true, effects);
+    }
+
+    /// Closes a connection that was never accepted.
+    fn abandon(&mut self, conn: ConnId, effects: &mut Effects<'_>) {
+        self.disarm_link(conn);
+        self.links.replace(conn, Link::Leaving);
+        effects.list.push(Effect::Close { conn });
+    }
+
+    fn on_storage(&mut self, state: Storage, effects: &mut Effects<'_>) {
+        if self.storage == state {
+            return;
+        }
+        self.storage = state;
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            effects.list.push(match state {
+                Storage::Well => Effect::Resume { conn },
+                Storage::Behind | Storage::Failed => Effect::Hold { conn },
+            });
+        }
+    }
+
+    fn on_stopping(&mut self, now: Time, effects: &mut Effects<'_>) {
+        self.is_stopping = true;
+        info!("Stopping: {} sessions", self.store.len());
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            if self.links.online(conn).is_some() {
+                self.dismiss(now, conn, ReasonCode::SERVER_SHUTTING_DOWN, None, effects);
+            } else if !matches!(self.links.get(conn), Some(Link::Leaving)) {
+                self.abandon(conn, effects);
+            }
+        }
+    }
+
+    /// Changes a session, and records the change if the session outlives its connection.
+    fn change(&mut self, id: SessionId, change: Change, effects: &mut Effects<'_>) {
+        let session = self.store.session(id);
+        if session.is_kept() {
+            self.seq.0 += 1;
+            effects.list.push(Effect::Record(Record::Session(session.number, change.clone())));
+        }
+        self.store.change(id, change);
+    }
+
+    /// Changes what waits for a shared subscription, and records it if any member outlives its
+    /// connection.
+    fn change_group(&mut self, group: u32, change: GroupChange, effects: &mut Effects<'_>) {
+        let id = crate::router::GroupId(group);
+        if self.store.router.group(id).is_some_and(|group| group.kept > 0) {
+            self.record(Record::Group(group, change.clone()), effects);
+        }
+        self.store.change_group(group, change);
+    }
+
+    fn record(&mut self, record: Record, effects: &mut Effects<'_>) {
+        self.seq.0 += 1;
+        effects.list.push(Effect::Record(record));
+    }
+
+    /// The record after which what is said to a session may leave: all so far, if it outlives its
+    /// connection; none, if it promises nothing.
+    fn gate(&self, session: &Session) -> Seq {
+        if session.is_kept() { self.seq } else { Seq(0) }
+    }
+
+    fn send(&self, conn: ConnId, packet: Packet, after: Seq, effects: &mut Effects<'_>) {
+        let what = Outgoing::Packet(Box::new(packet));
+        effects.list.push(Effect::Send { conn, what, after });
+    }
+
+    fn send_ack(
+        &self,
+        conn: ConnId,
+        kind: AckKind,
+        packet_id: PacketId,
+        reason: ReasonCode,
+        after: Seq,
+        effects: &mut Effects<'_>,
+    ) {
+        let what = Outgoing::Ack(kind, Ack::new(packet_id, reason));
+        effects.list.push(Effect::Send { conn, what, after });
+    }
+
+    /// The accepted connection of an event that is known to come from one.
+    fn online(&self, conn: ConnId) -> &Online {
+        self.links.online(conn).expect("only an accepted connection gets here")
+    }
+
+    /// The accepted connection of an event that is known to come from one.
+    fn online_mut(&mut self, conn: ConnId) -> &mut Online {
+        self.links.online_mut(conn).expect("only an accepted connection gets here")
+    }
+
+    /// Sees to it that the timer of a link fires no later than its deadline.
+    fn arm_link(&mut self, conn: ConnId) {
+        let Some(due) = self.links.get(conn).map(Link::deadline) else { return };
+        let Some(armed) = self.links.armed_mut(conn) else { return };
+        if due < *armed {
+            let old = std::mem::replace(armed, due);
+            self.timers.disarm(old, Timer::Link(conn));
+            self.timers.arm(due, Timer::Link(conn));
+        }
+    }
+
+    /// Removes the timer of a link.
+    fn disarm_link(&mut self, conn: ConnId) {
+        if let Some(armed) = self.links.armed_mut(conn) {
+            let old = std::mem::replace(armed, Time::NEVER);
+            self.timers.disarm(old, Timer::Link(conn));
+        }
+    }
+
+    /// Sees to it that a session without connection is looked at when its time has come.
+    fn arm_session(&mut self, id: SessionId) {
+        let session = self.store.session(id);
+        let due = [session.will_due(), session.expires()].into_iter().flatten().min();
+        if let (Some(due), true) = (due, session.is_kept()) {
+            self.timers.arm(due, Timer::Session(session.number));
+        }
+    }
+}
+
+/// How a log line names a client.
+fn name(identity: &Identity) -> String {
+    format!("{} [{}]", identity.client_id.escape_debug(), identity.peer)
+}

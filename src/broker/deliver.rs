@@ -1,0 +1,492 @@
+//! A message to one session: at once, later, or not.
+//!
+//! Owns: the decision. A session that is connected gets a message at once if its connection has
+//! room for the bytes and, above QoS 0, its window has a place, and nothing of the kind waits
+//! before it; else the message waits in the session's queue, which is bounded. What the bound
+//! discards is counted by reason and logged once an episode.
+//!
+//! Never sends while matching, and never copies a message twice: the first that must keep it
+//! makes it, everybody shares it.
+
+use std::rc::Rc;
+
+use log::warn;
+
+use super::link::Online;
+use super::store::Store;
+use super::{Broker, Effect, Effects, MessageRef, Overflow, Seq, Target};
+use crate::codec::{PacketId, PublishHead, QoS, ReasonCode, Version};
+use crate::message::{Delivery, Message, Parts};
+use crate::metrics::DropReason;
+use crate::persistence::{Change, GroupChange};
+use crate::router::{GroupId, Matches, Subscriber, count};
+use crate::session::{Queue, Session, SessionId};
+use crate::time::Time;
+
+/// A message on its way through the broker: where it lies, and the kept copy once there is one.
+pub(super) struct Source<'s, 'a> {
+    pub(super) parts: Parts<'s>,
+    /// The same, if it may be referred to after the event was handled.
+    borrowed: Option<Parts<'a>>,
+    kept: Option<Rc<Message>>,
+    publisher: Option<Rc<str>>,
+}
+
+impl<'s, 'a> Source<'s, 'a> {
+    /// In the packet just received, as it goes out.
+    pub(super) const fn borrowed(parts: Parts<'a>, publisher: Rc<str>) -> Self
+    where
+        'a: 's,
+    {
+        Self { parts, borrowed: Some(parts), kept: None, publisher: Some(publisher) }
+    }
+
+    /// Put together for this event alone.
+    pub(super) const fn owned(parts: Parts<'s>, publisher: Rc<str>) -> Self {
+        Self { parts, borrowed: None, kept: None, publisher: Some(publisher) }
+    }
+
+    /// Kept already.
+    pub(super) fn shared(message: &'s Rc<Message>) -> Self {
+        Self {
+            parts: message.parts(),
+            borrowed: None,
+            kept: Some(Rc::clone(message)),
+            publisher: None,
+        }
+    }
+
+    /// The kept copy, made if there is none.
+    pub(super) fn keep(&mut self, store: &mut Store) -> Rc<Message> {
+        let (parts, publisher) = (&self.parts, &mut self.publisher);
+        let kept = self.kept.get_or_insert_with(|| {
+            let number = store.number_message();
+            Message::new(number, parts, publisher.take(), &store.gauge)
+        });
+        Rc::clone(kept)
+    }
+
+    fn message(&mut self, store: &mut Store) -> MessageRef<'a> {
+        match (&self.kept, self.borrowed) {
+            (None, Some(parts)) => MessageRef::Borrowed(parts),
+            _ => MessageRef::Shared(self.keep(store)),
+        }
+    }
+}
+
+/// How one session is to get a message.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'i> {
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) identifiers: &'i [u32],
+    /// The shared subscription it comes from; 0 is none.
+    pub(super) group: u32,
+}
+
+impl Broker {
+    /// Sends a message to all who match.
+    pub(super) fn route<'a>(
+        &mut self,
+        now: Time,
+        matches: &Matches,
+        source: &mut Source<'_, 'a>,
+        effects: &mut Effects<'a>,
+    ) {
+        let start = effects.targets.len();
+        for found in &matches.sessions {
+            let terms = Terms {
+                qos: found.qos.min(source.parts.qos),
+                retain: found.retain_as_published && source.parts.retain,
+                identifiers: matches.identifiers_of(found),
+                group: 0,
+            };
+            self.deliver(now, found.session, terms, source, effects);
+        }
+        for group in &matches.groups {
+            self.deliver_group(now, *group, source, effects);
+        }
+        self.emit(start, source, effects);
+    }
+
+    /// One effect for all targets since `start`.
+    pub(super) fn emit<'a>(
+        &mut self,
+        start: usize,
+        source: &mut Source<'_, 'a>,
+        effects: &mut Effects<'a>,
+    ) {
+        let len = effects.targets.len() - start;
+        if len > 0 {
+            self.counters.publishes_sent += len as u64;
+            let message = source.message(&mut self.store);
+            effects.list.push(Effect::Deliver { message, start: count(start), len: count(len) });
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        now: Time,
+        to: SessionId,
+        terms: Terms<'_>,
+        source: &mut Source<'_, '_>,
+        effects: &mut Effects<'_>,
+    ) {
+        let session = self.store.session(to);
+        let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) else {
+            if terms.qos == QoS::AtMostOnce && !self.options.queue_qos0_messages {
+                return self.counters.drop_one(DropReason::Offline);
+            }
+            return self.enqueue(to, terms, source, effects);
+        };
+        let charge = charge(online.version, terms, &source.parts, now);
+        if charge > online.maximum_packet_size {
+            // As if it had been sent and had completed ([MQTT-3.1.2-25]).
+            return self.counters.drop_one(DropReason::TooLarge);
+        }
+        if takes(online, session, terms.qos, charge) {
+            self.hand_over(now, to, terms, charge, source, effects);
+        } else {
+            self.enqueue(to, terms, source, effects);
+        }
+    }
+
+    /// A target for a session that takes the message now.
+    pub(super) fn hand_over(
+        &mut self,
+        now: Time,
+        to: SessionId,
+        terms: Terms<'_>,
+        charge: u32,
+        source: &mut Source<'_, '_>,
+        effects: &mut Effects<'_>,
+    ) {
+        let packet_id = (terms.qos > QoS::AtMostOnce).then(|| {
+            let session = self.store.session_mut(to);
+            let packet_id = session.outbound_mut().next_id();
+            let must_keep = session.is_kept() || terms.group != 0;
+            let message = must_keep.then(|| source.keep(&mut self.store));
+            let delivery = delivery(message, terms);
+            self.change(to, Change::Delivered { packet_id, delivery }, effects);
+            packet_id
+        });
+        let expiry = remaining(&source.parts, now);
+        self.target(now, to, terms, Sending { packet_id, charge, expiry, dup: false }, effects);
+    }
+
+    /// Charges a connection for a message and makes it a target.
+    pub(super) fn target(
+        &mut self,
+        now: Time,
+        to: SessionId,
+        terms: Terms<'_>,
+        sending: Sending,
+        effects: &mut Effects<'_>,
+    ) {
+        let session = self.store.session(to);
+        let after =
+            if terms.qos == QoS::AtMostOnce { Seq(0) } else { self.gate(session) };
+        let Some(conn) = session.conn else { return };
+        let timeout = self.options.stalled_timeout_ms;
+        let Some(online) = self.links.online_mut(conn) else { return };
+        online.room -= sending.charge;
+        online.quota -= u16::from(sending.packet_id.is_some());
+        let must_arm = online.stalled_by == Time::NEVER;
+        if must_arm {
+            online.stalled_by = now.plus_ms(timeout);
+        }
+        let identifiers_start = count(effects.identifiers.len());
+        effects.identifiers.extend_from_slice(terms.identifiers);
+        effects.targets.push(Target {
+            conn,
+            charge: sending.charge,
+            expiry: sending.expiry,
+            identifiers_start,
+            identifiers_len: count(terms.identifiers.len()),
+            packet_id: sending.packet_id,
+            qos: terms.qos,
+            retain: terms.retain,
+            dup: sending.dup,
+            after,
+        });
+        if must_arm {
+            self.arm_link(conn);
+        }
+    }
+
+    /// Puts a message at the end of a session's queue, or does what happens at its bound.
+    fn enqueue(
+        &mut self,
+        to: SessionId,
+        terms: Terms<'_>,
+        source: &mut Source<'_, '_>,
+        effects: &mut Effects<'_>,
+    ) {
+        let len = source.parts.topic.len() + source.parts.properties.len();
+        let len = len + source.parts.payload.len();
+        let is_full = |broker: &Self| {
+            broker.is_full(broker.store.session(to).queue.as_deref(), len)
+        };
+        if is_full(self) {
+            match self.options.overflow {
+                Overflow::DropOldest => {
+                    self.note_dropping(to, "oldest");
+                    while is_full(self) && self.store.session(to).queued() > 0 {
+                        self.counters.drop_one(DropReason::QueueOldest);
+                        self.change(to, Change::Unqueued, effects);
+                    }
+                    self.note_dropping(to, "");
+                }
+                Overflow::Disconnect if self.store.session(to).conn.is_some() => {
+                    self.counters.drop_one(DropReason::QueueDisconnect);
+                    return self.doom(to);
+                }
+                Overflow::DropNewest | Overflow::Disconnect => {
+                    self.note_dropping(to, "newest");
+                    return self.counters.drop_one(DropReason::QueueNewest);
+                }
+            }
+            if is_full(self) {
+                return self.counters.drop_one(DropReason::QueueNewest);
+            }
+        }
+        let delivery = delivery(Some(source.keep(&mut self.store)), terms);
+        self.change(to, Change::Queued(delivery), effects);
+    }
+
+    /// Whether a queue has no place for `len` bytes more.
+    fn is_full(&self, queue: Option<&Queue>, len: usize) -> bool {
+        let (messages, bytes) = queue.map_or((0, 0), |queue| (queue.len(), queue.bytes()));
+        let (messages_max, bytes_max) =
+            (self.options.max_queued_messages, self.options.max_queued_bytes);
+        (messages_max > 0 && messages >= messages_max)
+            || (bytes_max > 0 && bytes + len > bytes_max)
+    }
+
+    /// Logs the first drop of an episode, which lasts until the queue is empty.
+    fn note_dropping(&mut self, id: SessionId, what: &str) {
+        let session = self.store.session_mut(id);
+        let queue = session.queue_mut();
+        if !std::mem::replace(&mut queue.is_dropping, true) && !what.is_empty() {
+            let waiting = queue.len();
+            warn!(
+                "Outgoing messages are being dropped for client {}: {waiting} waiting, the {what} \
+                 dropped",
+                session.client_id.escape_debug()
+            );
+        }
+    }
+
+    /// Disconnects a session's client when the event has been handled: not while sending.
+    fn doom(&mut self, id: SessionId) {
+        let session = self.store.session(id);
+        if let Some(conn) = session.conn
+            && !self.doomed.contains(&conn)
+        {
+            warn!(
+                "Client {} disconnected: its queue is full",
+                session.client_id.escape_debug()
+            );
+            self.doomed.push(conn);
+        }
+    }
+
+    /// Disconnects whom the event has doomed.
+    pub(super) fn dismiss_doomed(&mut self, now: Time, effects: &mut Effects<'_>) {
+        while let Some(conn) = self.doomed.pop() {
+            let why = Some("queue full");
+            self.dismiss(now, conn, ReasonCode::QUOTA_EXCEEDED, why, effects);
+        }
+    }
+
+    /// One copy for a shared subscription: to the next member that takes it now ([MQTT-4.8.2-3]
+    /// binds the QoS), else it waits for the first that can.
+    fn deliver_group(
+        &mut self,
+        now: Time,
+        group: GroupId,
+        source: &mut Source<'_, '_>,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(shared) = self.store.router.group(group) else { return };
+        let (mut ahead, mut is_anybody_there) = (0, false);
+        let found = loop {
+            if ahead == shared.members.len() {
+                break None;
+            }
+            let Some(member) = shared.member(ahead) else { break None };
+            let session = self.store.session(member.session);
+            if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
+                is_anybody_there = true;
+                let identifiers = identifier_of(&member);
+                let terms = group_terms(&member, source.parts.qos, source, &identifiers, group);
+                let charge = charge(online.version, terms, &source.parts, now);
+                if charge <= online.maximum_packet_size && takes(online, session, terms.qos, charge)
+                {
+                    break Some((member, charge));
+                }
+            }
+            ahead += 1;
+        };
+        if let Some((member, charge)) = found {
+            self.store.router.group_mut(group).served(ahead);
+            let identifiers = identifier_of(&member);
+            let terms = group_terms(&member, source.parts.qos, source, &identifiers, group);
+            return self.hand_over(now, member.session, terms, charge, source, effects);
+        }
+        let is_qos0 = source.parts.qos == QoS::AtMostOnce;
+        if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
+            return self.counters.drop_one(DropReason::Offline);
+        }
+        self.enqueue_group(group, source, effects);
+    }
+
+    fn enqueue_group(
+        &mut self,
+        group: GroupId,
+        source: &mut Source<'_, '_>,
+        effects: &mut Effects<'_>,
+    ) {
+        let message = source.keep(&mut self.store);
+        let Some(shared) = self.store.router.group(group) else { return };
+        if self.is_full(Some(&shared.queue), message.len()) {
+            if self.options.overflow != Overflow::DropOldest || shared.queue.is_empty() {
+                self.note_group_dropping(group, "newest");
+                return self.counters.drop_one(DropReason::QueueNewest);
+            }
+            self.note_group_dropping(group, "oldest");
+            self.counters.drop_one(DropReason::QueueOldest);
+            self.change_group(group.0, GroupChange::Unqueued, effects);
+        }
+        let delivery = Delivery {
+            qos: message.qos,
+            retain: message.retain,
+            message: Some(message),
+            identifiers: None,
+            group: group.0,
+        };
+        self.change_group(group.0, GroupChange::Queued(delivery), effects);
+    }
+
+    fn note_group_dropping(&mut self, group: GroupId, what: &str) {
+        let shared = self.store.router.group_mut(group);
+        if !std::mem::replace(&mut shared.queue.is_dropping, true) {
+            let filter = shared.filter.escape_debug();
+            warn!("Messages are being dropped for {filter}: the {what} dropped");
+        }
+    }
+
+    /// What was sent to a member of a shared subscription and not acknowledged goes to another
+    /// when the member's session ends.
+    pub(super) fn redeliver(
+        &mut self,
+        now: Time,
+        group: u32,
+        delivery: Delivery,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(message) = delivery.message else { return };
+        let group = GroupId(group);
+        if self.store.router.group(group).is_none() {
+            return self.counters.drop_one(DropReason::SessionEnded);
+        }
+        let start = effects.targets.len();
+        let mut source = Source::shared(&message);
+        self.deliver_group(now, group, &mut source, effects);
+        self.emit_shared(start, &message, effects);
+    }
+
+    /// One effect for the targets since `start` of a message that is kept.
+    pub(super) fn emit_shared(
+        &mut self,
+        start: usize,
+        message: &Rc<Message>,
+        effects: &mut Effects<'_>,
+    ) {
+        let len = effects.targets.len() - start;
+        if len > 0 {
+            self.counters.publishes_sent += len as u64;
+            let message = MessageRef::Shared(Rc::clone(message));
+            effects.list.push(Effect::Deliver { message, start: count(start), len: count(len) });
+        }
+    }
+}
+
+/// How a target is sent, beside the terms.
+#[derive(Clone, Copy)]
+pub(super) struct Sending {
+    pub(super) packet_id: Option<PacketId>,
+    pub(super) charge: u32,
+    pub(super) expiry: Option<u32>,
+    pub(super) dup: bool,
+}
+
+/// Whether a session's connection takes a message of this QoS and size now.
+fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -> bool {
+    if online.room < charge {
+        return false;
+    }
+    let queue = session.queue.as_deref();
+    if qos == QoS::AtMostOnce {
+        // Order is promised per topic and QoS ([MQTT-4.6.0-6]): QoS 0 overtakes what waits for
+        // acknowledgements, but not its own kind.
+        return queue.is_none_or(|queue| !queue.has_qos0());
+    }
+    online.quota > 0 && online.resume.is_none() && queue.is_none_or(Queue::is_empty)
+}
+
+/// Bytes of the whole packet, which is what it takes of a connection's room.
+pub(super) fn charge(version: Version, terms: Terms<'_>, parts: &Parts<'_>, now: Time) -> u32 {
+    let head = PublishHead {
+        dup: false,
+        qos: terms.qos,
+        retain: terms.retain,
+        topic: parts.topic,
+        // Its length does not depend on its value.
+        packet_id: (terms.qos > QoS::AtMostOnce).then_some(PacketId::MAX),
+        topic_alias: None,
+        message_expiry_interval: remaining(parts, now),
+        subscription_identifiers: terms.identifiers,
+        properties: parts.properties,
+        payload_len: parts.payload.len(),
+    };
+    count(head.packet_len(version))
+}
+
+/// Seconds a message has left ([MQTT-3.3.2-6]).
+pub(super) fn remaining(parts: &Parts<'_>, now: Time) -> Option<u32> {
+    let interval = parts.expiry_interval?;
+    let left = parts.created.plus_secs(interval).ms_since(now).div_ceil(1000);
+    Some(u32::try_from(left).unwrap_or(u32::MAX))
+}
+
+fn delivery(message: Option<Rc<Message>>, terms: Terms<'_>) -> Delivery {
+    let identifiers = terms.identifiers;
+    Delivery {
+        message,
+        identifiers: (!identifiers.is_empty()).then(|| Box::new(identifiers.to_vec())),
+        group: terms.group,
+        qos: terms.qos,
+        retain: terms.retain,
+    }
+}
+
+/// The member's subscription identifier, as a list of none or one.
+pub(super) fn identifier_of(member: &Subscriber) -> Vec<u32> {
+    if member.identifier == 0 { Vec::new() } else { vec![member.identifier] }
+}
+
+fn group_terms<'i>(
+    member: &Subscriber,
+    qos: QoS,
+    source: &Source<'_, '_>,
+    identifiers: &'i [u32],
+    group: GroupId,
+) -> Terms<'i> {
+    Terms {
+        qos: member.options.qos.min(qos),
+        retain: member.options.retain_as_published && source.parts.retain,
+        identifiers,
+        group: group.0,
+    }
+}

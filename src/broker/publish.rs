@@ -1,0 +1,294 @@
+//! PUBLISH and PUBREL from a client; messages that do not come from a connection.
+//!
+//! Owns: what a publisher may do, its aliases, its receive quota; which retained message a topic
+//! has. QoS 2 is routed at the first PUBLISH and keeps only the packet identifier, so nothing is
+//! acknowledged and dropped later for want of room (method A of 4.3.3).
+//!
+//! Never decides who gets a message: the router does.
+
+use std::rc::Rc;
+
+use log::debug;
+
+use super::connect::is_reserved;
+use super::deliver::Source;
+use super::link::LastTopic;
+use super::{Broker, ConnId, Effects, Fault, Seq, name};
+use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
+use crate::message::{Message, Parts};
+use crate::persistence::{Change, Record};
+use crate::router::Matches;
+use crate::session::{Access, SessionId};
+use crate::time::Time;
+use crate::topic_matcher::Topic;
+
+impl Broker {
+    pub(super) fn on_publish<'a>(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        publish: &PublishRef<'a>,
+        effects: &mut Effects<'a>,
+    ) -> Result<(), Fault> {
+        self.counters.publishes_received += 1;
+        let before = self.seq;
+        let session = self.online(conn).session;
+        self.check_quota(conn, publish)?;
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id)
+            && self.store.session(session).inbound.as_ref().is_some_and(|i| i.contains(packet_id))
+        {
+            // Taken already: acknowledged again, not routed again ([MQTT-4.3.3-10]). What the
+            // first copy changed must be durable before the answer leaves.
+            let (kind, reason) = (AckKind::PubRec, ReasonCode::SUCCESS);
+            self.send_ack(conn, kind, packet_id, reason, self.seq, effects);
+            return Ok(());
+        }
+        let reason = self.take_in(now, conn, publish, effects)?;
+        let Some(packet_id) = publish.packet_id else { return Ok(()) };
+        let kind = if publish.qos == QoS::ExactlyOnce {
+            if !reason.is_error() {
+                self.change(session, Change::Taken(packet_id), effects);
+                let online = self.online_mut(conn);
+                online.taken = online.taken.saturating_add(1);
+            }
+            AckKind::PubRec
+        } else {
+            AckKind::PubAck
+        };
+        let gate = self.gate(self.store.session(session));
+        let after = if self.seq > before { self.seq } else { gate };
+        self.send_ack(conn, kind, packet_id, reason, after, effects);
+        Ok(())
+    }
+
+    /// Limits that hold for the connection as a whole.
+    fn check_quota(&self, conn: ConnId, publish: &PublishRef<'_>) -> Result<(), Fault> {
+        let online = self.online(conn);
+        if publish.qos > self.options.maximum_qos {
+            // [MQTT-3.2.2-11].
+            return Err(Fault::new(ReasonCode::QOS_NOT_SUPPORTED, "QoS higher than allowed"));
+        }
+        if publish.retain && !self.options.retain_available {
+            // [MQTT-3.2.2-14].
+            return Err(Fault::new(ReasonCode::RETAIN_NOT_SUPPORTED, "RETAIN is not available"));
+        }
+        let limit = self.options.receive_maximum;
+        let is_new = publish.packet_id.is_some_and(|id| {
+            let inbound = self.store.session(online.session).inbound.as_ref();
+            !inbound.is_some_and(|inbound| inbound.contains(id))
+        });
+        if online.version == Version::V5 && limit > 0 && is_new && online.taken >= limit {
+            // [MQTT-3.3.4-7] binds the client, [MQTT-4.13.1-1] what follows.
+            let what = "more messages in flight than Receive Maximum";
+            return Err(Fault::new(ReasonCode::RECEIVE_MAXIMUM_EXCEEDED, what));
+        }
+        Ok(())
+    }
+
+    /// Retains and routes a PUBLISH; says what its acknowledgement says.
+    fn take_in<'a>(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        publish: &PublishRef<'a>,
+        effects: &mut Effects<'a>,
+    ) -> Result<ReasonCode, Fault> {
+        let aliased = self.resolve_alias(conn, publish)?;
+        let mut scratch = std::mem::take(&mut self.properties);
+        scratch.clear();
+        let borrowed = publish.properties.as_forwardable();
+        if borrowed.is_none() {
+            publish.properties.forwardable(&mut scratch);
+        }
+        let parts = Parts {
+            topic: publish.topic,
+            properties: borrowed.unwrap_or_default(),
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expiry_interval: publish.properties.message_expiry_interval,
+            created: now,
+        };
+        let publisher = Rc::clone(&self.online(conn).identity.client_id);
+        let mut source = match (&aliased, borrowed) {
+            (None, Some(_)) => Source::borrowed(parts, publisher),
+            _ => {
+                let topic = aliased.as_deref().unwrap_or(publish.topic);
+                let properties = borrowed.unwrap_or(&scratch);
+                Source::owned(Parts { topic, properties, ..parts }, publisher)
+            }
+        };
+        let reason = self.publish_for(now, conn, &mut source, effects);
+        drop(source);
+        self.properties = scratch;
+        reason
+    }
+
+    /// The topic an alias stands for, if the packet has no topic of its own; learns an alias if
+    /// it has both ([MQTT-3.3.2-8], [MQTT-3.3.2-12] of 5.0).
+    fn resolve_alias(
+        &mut self,
+        conn: ConnId,
+        publish: &PublishRef<'_>,
+    ) -> Result<Option<Rc<str>>, Fault> {
+        let Some(alias) = publish.properties.topic_alias else { return Ok(None) };
+        let highest = self.options.topic_alias_maximum;
+        if alias == 0 || alias > highest {
+            let what = "topic alias out of range";
+            return Err(Fault::new(ReasonCode::TOPIC_ALIAS_INVALID, what));
+        }
+        let aliases = self
+            .online_mut(conn)
+            .aliases
+            .get_or_insert_with(|| Box::new(vec![None; usize::from(highest)]));
+        // A reload may have raised the limit since.
+        if aliases.len() < usize::from(highest) {
+            aliases.resize(usize::from(highest), None);
+        }
+        let known = &mut aliases[usize::from(alias) - 1];
+        if publish.topic.is_empty() {
+            let Some(topic) = known else {
+                return Err(Fault::protocol("a topic alias that stands for nothing"));
+            };
+            return Ok(Some(Rc::clone(topic)));
+        }
+        *known = Some(publish.topic.into());
+        Ok(None)
+    }
+
+    /// Finds who gets a client's message, from its last topic if it is the same, and routes it.
+    fn publish_for<'a>(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        source: &mut Source<'_, 'a>,
+        effects: &mut Effects<'a>,
+    ) -> Result<ReasonCode, Fault> {
+        let topic = source.parts.topic;
+        let online = self.online_mut(conn);
+        let session = online.session;
+        let mut last = online.last_topic.take().unwrap_or_default();
+        let generation = self.store.router.generation();
+        let is_known = last.topic == topic && !last.topic.is_empty();
+        if !is_known || last.generation != generation {
+            let Ok(parsed) = Topic::parse(topic) else {
+                // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
+                return Err(Fault::malformed("the topic of a PUBLISH is not valid"));
+            };
+            if is_reserved(topic) {
+                return Ok(self.deny(conn, topic));
+            }
+            self.store.router.matches(parsed, Some(session), &mut last.matches);
+            last.topic.clear();
+            last.topic.push_str(topic);
+            last.generation = generation;
+        }
+        let reason = if self.allows_all || self.may_publish(conn, topic) {
+            self.spread(now, &last.matches, source, effects)
+        } else {
+            self.deny(conn, topic)
+        };
+        self.keep_last_topic(conn, last);
+        Ok(reason)
+    }
+
+    fn keep_last_topic(&mut self, conn: ConnId, mut last: Box<LastTopic>) {
+        // One message to a crowd must not cost the publisher's connection its memory for ever.
+        if last.matches.sessions.capacity() > LAST_TOPIC_MATCHES_MAX {
+            last.matches = Matches::default();
+            last.topic.clear();
+        }
+        self.online_mut(conn).last_topic = Some(last);
+    }
+
+    fn may_publish(&self, conn: ConnId, topic: &str) -> bool {
+        self.authority.may(&self.online(conn).identity, Access::Publish, topic)
+    }
+
+    fn deny(&self, conn: ConnId, topic: &str) -> ReasonCode {
+        let who = &self.online(conn).identity;
+        debug!("Denied PUBLISH from {} to {}", name(who), topic.escape_debug());
+        ReasonCode::NOT_AUTHORIZED
+    }
+
+    /// Keeps what is to be retained and sends to all who match.
+    fn spread<'a>(
+        &mut self,
+        now: Time,
+        matches: &Matches,
+        source: &mut Source<'_, 'a>,
+        effects: &mut Effects<'a>,
+    ) -> ReasonCode {
+        if source.parts.retain {
+            self.retain(source, effects);
+        }
+        self.route(now, matches, source, effects);
+        if matches.is_empty() {
+            ReasonCode::NO_MATCHING_SUBSCRIBERS
+        } else {
+            ReasonCode::SUCCESS
+        }
+    }
+
+    /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7].
+    fn retain(&mut self, source: &mut Source<'_, '_>, effects: &mut Effects<'_>) {
+        if source.parts.payload.is_empty() {
+            self.unretain(source.parts.topic, effects);
+            return;
+        }
+        let message = source.keep(&mut self.store);
+        self.record(Record::Retained(Rc::clone(&message)), effects);
+        self.store.retain(message);
+    }
+
+    /// Forgets the retained message of a topic, if it has one.
+    pub(super) fn unretain(&mut self, topic: &str, effects: &mut Effects<'_>) {
+        if self.store.router.retained.get(topic).is_some() {
+            self.record(Record::Unretained(topic.into()), effects);
+            self.store.unretain(topic);
+        }
+    }
+
+    /// Publishes a message that was kept for later: a Will. It counts from now.
+    pub(super) fn publish_kept(
+        &mut self,
+        now: Time,
+        publisher: SessionId,
+        message: &Message,
+        effects: &mut Effects<'_>,
+    ) {
+        let Ok(topic) = Topic::parse(message.topic()) else { return };
+        let parts = Parts { created: now, ..message.parts() };
+        let client_id = Rc::clone(&self.store.session(publisher).client_id);
+        let mut matches = std::mem::take(&mut self.matches);
+        self.store.router.matches(topic, Some(publisher), &mut matches);
+        self.spread(now, &matches, &mut Source::owned(parts, client_id), effects);
+        self.matches = matches;
+    }
+
+    /// PUBREL: the identifier is free again ([MQTT-4.3.3-11], [MQTT-4.3.3-12] of 5.0).
+    pub(super) fn on_pubrel(
+        &mut self,
+        conn: ConnId,
+        packet_id: PacketId,
+        effects: &mut Effects<'_>,
+    ) {
+        let session = self.online(conn).session;
+        let inbound = self.store.session(session).inbound.as_ref();
+        let is_taken = inbound.is_some_and(|inbound| inbound.contains(packet_id));
+        let reason = if is_taken {
+            self.change(session, Change::Released(packet_id), effects);
+            let online = self.online_mut(conn);
+            online.taken = online.taken.saturating_sub(1);
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
+        };
+        let is_kept = self.store.session(session).is_kept();
+        let after = if is_kept { self.seq } else { Seq(0) };
+        self.send_ack(conn, AckKind::PubComp, packet_id, reason, after, effects);
+    }
+}
+
+/// A list of matches longer than this is not kept for the next message.
+const LAST_TOPIC_MATCHES_MAX: usize = 4096;

@@ -1,0 +1,353 @@
+//! What waits for a session, when its connection can take more.
+//!
+//! Owns: the order. First what an earlier connection left unsettled, in the original order
+//! ([MQTT-4.4.0-1], [MQTT-4.6.0-1]); then the session's queue; then what its shared subscriptions
+//! have waiting; then retained messages, a batch at a time, so that they fill neither queue nor
+//! memory. Each step goes on as far as room and window allow and no further.
+//!
+//! Never sends what a connection has no room for.
+
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use super::deliver::{Sending, Terms, charge, identifier_of, remaining};
+use super::link::Resume;
+use super::{Broker, ConnId, Effects, Timer};
+use crate::codec::{AckKind, QoS, ReasonCode, SubscribeOptions};
+use crate::message::{Delivery, Message};
+use crate::metrics::DropReason;
+use crate::persistence::{Change, GroupChange};
+use crate::router::GroupId;
+use crate::session::{Awaiting, SessionId};
+use crate::time::Time;
+use crate::topic_matcher::{Filter, Scan};
+
+/// Whether a connection could take what it was offered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Offer {
+    /// It is on its way.
+    Taken,
+    /// Not now.
+    Waits,
+    /// Never: it is larger than the client takes.
+    TooLarge,
+}
+
+impl Broker {
+    pub(super) fn on_written(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        bytes: usize,
+        effects: &mut Effects<'_>,
+    ) {
+        let timeout = self.options.stalled_timeout_ms;
+        let Some(online) = self.links.online_mut(conn) else { return };
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        online.room = online.room.saturating_add(bytes).min(online.room_max);
+        let is_drained = online.room == online.room_max;
+        online.stalled_by = if is_drained { Time::NEVER } else { now.plus_ms(timeout) };
+        let session = online.session;
+        self.pump(now, session, effects);
+    }
+
+    /// Sends what waits, as far as the connection takes it.
+    pub(super) fn pump(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+        let session = self.store.session(id);
+        let Some(conn) = session.conn else { return };
+        let has_groups = !session.groups.is_empty();
+        let Some(online) = self.links.online(conn) else { return };
+        if online.resume.is_some() && !self.pump_window(now, id, conn, effects) {
+            return;
+        }
+        if self.store.session(id).queue.is_some() && !self.pump_queue(now, id, effects) {
+            return;
+        }
+        if has_groups {
+            self.pump_groups(now, id, effects);
+        }
+        if self.store.session(id).cursors.is_some() {
+            self.pump_cursors(now, id, effects);
+        }
+    }
+
+    /// Sends again what an earlier connection left unsettled; true if that is done.
+    fn pump_window(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        conn: ConnId,
+        effects: &mut Effects<'_>,
+    ) -> bool {
+        while let Some(Resume { after }) = self.online(conn).resume {
+            let outbound = self.store.session(id).outbound.as_ref();
+            let next = outbound.and_then(|outbound| {
+                let (place, packet_id) = outbound.after(after)?;
+                let awaiting = outbound.awaiting(packet_id)?;
+                Some((place, packet_id, awaiting, outbound.item(packet_id).cloned()))
+            });
+            let Some((place, packet_id, awaiting, delivery)) = next else {
+                self.online_mut(conn).resume = None;
+                return true;
+            };
+            if awaiting == Awaiting::Complete {
+                let gate = self.gate(self.store.session(id));
+                let reason = ReasonCode::SUCCESS;
+                self.send_ack(conn, AckKind::PubRel, packet_id, reason, gate, effects);
+            } else if let Some(delivery) = delivery
+                && let Some(message) = &delivery.message
+            {
+                match self.offer(now, id, &delivery, message, Some(packet_id), effects) {
+                    Offer::Waits => return false,
+                    Offer::Taken => {}
+                    Offer::TooLarge => {
+                        self.counters.drop_one(DropReason::TooLarge);
+                        self.change(id, Change::Settled(packet_id), effects);
+                    }
+                }
+            }
+            self.online_mut(conn).resume = Some(Resume { after: Some(place) });
+        }
+        true
+    }
+
+    /// Sends from the session's queue; true if it is empty.
+    fn pump_queue(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) -> bool {
+        loop {
+            let front = self.store.session(id).queue.as_ref().and_then(|queue| queue.front());
+            let Some(delivery) = front.cloned() else { return true };
+            let Some(message) = delivery.message.clone() else { return true };
+            if message.has_expired(now) {
+                // [MQTT-3.3.2-5].
+                self.counters.drop_one(DropReason::Expired);
+                self.change(id, Change::Unqueued, effects);
+                continue;
+            }
+            match self.offer(now, id, &delivery, &message, None, effects) {
+                Offer::Waits => return false,
+                Offer::Taken => {}
+                Offer::TooLarge => {
+                    self.counters.drop_one(DropReason::TooLarge);
+                    self.change(id, Change::Unqueued, effects);
+                }
+            }
+        }
+    }
+
+    /// Offers a message from the window (`again`) or the front of the queue to the connection.
+    fn offer(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        delivery: &Delivery,
+        message: &Rc<Message>,
+        again: Option<crate::codec::PacketId>,
+        effects: &mut Effects<'_>,
+    ) -> Offer {
+        let none = Vec::new();
+        let terms = Terms {
+            qos: delivery.qos,
+            retain: delivery.retain,
+            identifiers: delivery.identifiers.as_deref().unwrap_or(&none),
+            group: delivery.group,
+        };
+        let charge = match self.fits(now, id, terms, message) {
+            Ok(charge) => charge,
+            Err(offer) => return offer,
+        };
+        let packet_id = match (again, terms.qos) {
+            (Some(packet_id), _) => Some(packet_id),
+            (None, QoS::AtMostOnce) => {
+                self.change(id, Change::Unqueued, effects);
+                None
+            }
+            (None, _) => {
+                let packet_id = self.store.session_mut(id).outbound_mut().next_id();
+                self.change(id, Change::Sent { packet_id }, effects);
+                Some(packet_id)
+            }
+        };
+        let expiry = remaining(&message.parts(), now);
+        let sending = Sending { packet_id, charge, expiry, dup: again.is_some() };
+        let start = effects.targets.len();
+        self.target(now, id, terms, sending, effects);
+        self.emit_shared(start, message, effects);
+        Offer::Taken
+    }
+
+    /// What a message takes of the connection's room, if it can be sent now.
+    fn fits(
+        &self,
+        now: Time,
+        id: SessionId,
+        terms: Terms<'_>,
+        message: &Message,
+    ) -> Result<u32, Offer> {
+        let conn = self.store.session(id).conn;
+        let Some(online) = conn.and_then(|conn| self.links.online(conn)) else {
+            return Err(Offer::Waits);
+        };
+        let charge = charge(online.version, terms, &message.parts(), now);
+        if charge > online.maximum_packet_size {
+            return Err(Offer::TooLarge);
+        }
+        let has_quota = terms.qos == QoS::AtMostOnce || online.quota > 0;
+        if online.room < charge || !has_quota { Err(Offer::Waits) } else { Ok(charge) }
+    }
+
+    /// Sends what waits for the shared subscriptions this session is a member of.
+    fn pump_groups(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+        let mut next = 0;
+        while let Some(&number) = self.store.session(id).groups.as_slice().get(next) {
+            let front = self.store.router.group(GroupId(number)).and_then(|group| {
+                let member = group.members.find(id)?;
+                Some((*member, group.queue.front()?.message.clone()?))
+            });
+            let Some((member, message)) = front else {
+                next += 1;
+                continue;
+            };
+            if message.has_expired(now) {
+                self.counters.drop_one(DropReason::Expired);
+                self.change_group(number, GroupChange::Unqueued, effects);
+                continue;
+            }
+            let identifiers = identifier_of(&member);
+            let terms = Terms {
+                qos: member.options.qos.min(message.qos),
+                retain: member.options.retain_as_published && message.retain,
+                identifiers: &identifiers,
+                group: number,
+            };
+            match self.fits(now, id, terms, &message) {
+                Err(Offer::TooLarge) => {
+                    self.counters.drop_one(DropReason::TooLarge);
+                    self.change_group(number, GroupChange::Unqueued, effects);
+                }
+                Err(_) => next += 1,
+                Ok(charge) => {
+                    self.change_group(number, GroupChange::Unqueued, effects);
+                    self.send_kept(now, id, terms, charge, &message, effects);
+                }
+            }
+        }
+    }
+
+    /// Sends a kept message that is in no queue of the session.
+    fn send_kept(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        terms: Terms<'_>,
+        charge: u32,
+        message: &Rc<Message>,
+        effects: &mut Effects<'_>,
+    ) {
+        let start = effects.targets.len();
+        let mut source = super::deliver::Source::shared(message);
+        self.hand_over(now, id, terms, charge, &mut source, effects);
+        self.emit_shared(start, message, effects);
+    }
+
+    /// Sends retained messages for subscriptions that are owed them.
+    fn pump_cursors(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+        loop {
+            let cursors = self.store.session(id).cursors.as_ref();
+            let Some((filter, after)) = cursors.and_then(|cursors| cursors.first_key_value())
+            else {
+                return;
+            };
+            let (filter, after) = (filter.clone(), after.clone());
+            let Some(wanted) = self.subscription(id, &filter) else {
+                self.change(id, Change::CursorDone { filter }, effects);
+                continue;
+            };
+            let (batch, scan) = self.retained_after(&filter, after.as_deref());
+            let mut last = None;
+            for message in &batch {
+                if !self.send_retained(now, id, wanted, message, effects) {
+                    // Not now: the cursor stands before this one.
+                    let after = last.or(after);
+                    return self.change(id, Change::Cursor { filter, after }, effects);
+                }
+                last = Some(message.topic().into());
+            }
+            match scan {
+                Scan::Done => self.change(id, Change::CursorDone { filter }, effects),
+                Scan::Stopped => self.change(id, Change::Cursor { filter, after: last }, effects),
+                Scan::Paused(at) => {
+                    let after = Some(at);
+                    self.change(id, Change::Cursor { filter, after }, effects);
+                    return self.scan_later(now, id);
+                }
+            }
+        }
+    }
+
+    fn subscription(&self, id: SessionId, filter: &str) -> Option<(SubscribeOptions, u32)> {
+        let held = self.store.router.find(Filter::parse(filter).ok()?)?;
+        let subscriber = self.store.router.subscriber(id, held)?;
+        Some((subscriber.options, subscriber.identifier))
+    }
+
+    fn retained_after(&self, filter: &str, after: Option<&str>) -> (Vec<Rc<Message>>, Scan) {
+        let mut batch = Vec::new();
+        let budget = self.options.retained_budget;
+        let scan = self.store.router.retained.selected(filter, after, budget, &mut |message| {
+            if batch.len() == BATCH {
+                return ControlFlow::Break(());
+            }
+            batch.push(Rc::clone(message));
+            ControlFlow::Continue(())
+        });
+        (batch, scan)
+    }
+
+    /// Sends one retained message, unless it is not for this session; false if it must wait.
+    fn send_retained(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        (options, identifier): (SubscribeOptions, u32),
+        message: &Rc<Message>,
+        effects: &mut Effects<'_>,
+    ) -> bool {
+        let own = message.publisher.as_ref() == Some(&self.store.session(id).client_id);
+        if message.has_expired(now) || options.no_local && own {
+            return true;
+        }
+        let identifiers = [identifier];
+        let terms = Terms {
+            qos: options.qos.min(message.qos),
+            // [MQTT-3.3.1-8] of 3.1.1: sent because of a new subscription.
+            retain: true,
+            identifiers: if identifier == 0 { &[] } else { &identifiers },
+            group: 0,
+        };
+        match self.fits(now, id, terms, message) {
+            Ok(charge) => {
+                self.send_kept(now, id, terms, charge, message, effects);
+                true
+            }
+            Err(Offer::TooLarge) => {
+                self.counters.drop_one(DropReason::TooLarge);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Goes on with a session's retained messages in a moment, so that others have their turn.
+    fn scan_later(&mut self, now: Time, id: SessionId) {
+        if !self.scanning.contains(&id) {
+            self.scanning.push(id);
+        }
+        if self.scan_at == Time::NEVER {
+            self.scan_at = now.plus_ms(1);
+            self.timers.arm(self.scan_at, Timer::Scan);
+        }
+    }
+}
+
+/// Retained messages taken out of the tree at once.
+const BATCH: usize = 256;

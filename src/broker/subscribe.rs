@@ -1,0 +1,205 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+//!
+//! Owns: what a client is granted. A packet is checked as a whole before any of it takes effect.
+//!
+//! Never sends retained messages itself: a subscription that is owed them gets a cursor.
+
+use super::{Broker, ConnId, Effects, Fault, name};
+use crate::codec::{
+    Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck,
+    Unsubscribe, Version,
+};
+use crate::metrics::DropReason;
+use crate::persistence::{Change, GroupChange, Record};
+use crate::router::GroupId;
+use crate::session::{Access, SessionId};
+use crate::time::Time;
+use crate::topic_matcher::{Filter, Topic};
+
+impl Broker {
+    pub(super) fn on_subscribe(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        subscribe: &Subscribe,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), Fault> {
+        let mut wanted = Vec::with_capacity(subscribe.filters.len());
+        for (text, options) in &subscribe.filters {
+            let filter = parse(text)?;
+            if filter.share().is_some() && options.no_local {
+                // [MQTT-3.8.3-4].
+                return Err(Fault::protocol("No Local on a shared subscription"));
+            }
+            wanted.push((filter, *options));
+        }
+        let identifier = subscribe.subscription_identifier.unwrap_or(0);
+        let mut reasons = Vec::with_capacity(wanted.len());
+        for (filter, options) in wanted {
+            reasons.push(self.subscribe_one(conn, filter, options, identifier, effects));
+        }
+        let session = self.online(conn).session;
+        let packet_id = subscribe.packet_id;
+        let answer = SubAck { packet_id, reasons, properties: None };
+        // [MQTT-3.8.4-1]; it promises a session's subscriptions.
+        let after = self.gate(self.store.session(session));
+        self.send(conn, Packet::SubAck(answer), after, effects);
+        self.pump(now, session, effects);
+        Ok(())
+    }
+
+    /// Subscribes to one filter; says what SUBACK says.
+    fn subscribe_one(
+        &mut self,
+        conn: ConnId,
+        filter: Filter<'_>,
+        mut options: SubscribeOptions,
+        identifier: u32,
+        effects: &mut Effects<'_>,
+    ) -> ReasonCode {
+        let online = self.online(conn);
+        let (session, version) = (online.session, online.version);
+        options.qos = options.qos.min(self.options.maximum_qos);
+        let granted = granted(options);
+        if !self.allows_all
+            && !self.authority.may(&online.identity, Access::Subscribe, filter.as_str())
+        {
+            log::info!("Client {} may not subscribe to {}", name(&online.identity), filter.as_str());
+            return match version {
+                Version::V5 => ReasonCode::NOT_AUTHORIZED,
+                Version::V311 => ReasonCode::UNSPECIFIED_ERROR,
+                // 3.1 has no word for it.
+                Version::V31 => granted,
+            };
+        }
+        if online.is_bridge && version < Version::V5 && filter.share().is_none() {
+            options.no_local = true;
+            options.retain_as_published = true;
+        }
+        let held = self.store.router.find(filter);
+        let subscriptions = &self.store.session(session).subscriptions;
+        let is_new = held.is_none_or(|held| subscriptions.find((held.node, held.group)).is_none());
+        let group = self.store.router.group_number(filter);
+        let text: Box<str> = filter.as_str().into();
+        let change = Change::Subscribed { filter: text.clone(), options, identifier, group };
+        self.change(session, change, effects);
+        if group != 0 {
+            self.adopt_queue(session, GroupId(group), is_new, effects);
+        } else if self.is_owed_retained(filter, options, is_new) {
+            self.change(session, Change::Cursor { filter: text, after: None }, effects);
+        }
+        granted
+    }
+
+    /// Whether a subscription brings retained messages ([MQTT-3.3.1-9], [MQTT-3.3.1-10],
+    /// [MQTT-3.3.1-11] of 5.0), and there is any it could bring.
+    fn is_owed_retained(&self, filter: Filter<'_>, options: SubscribeOptions, is_new: bool) -> bool {
+        let wants = match options.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        let retained = &self.store.router.retained;
+        let has = match Topic::parse(filter.pattern()) {
+            Ok(topic) => retained.get(topic.as_str()).is_some(),
+            Err(_) => retained.len() > 0,
+        };
+        wants && has
+    }
+
+    /// The first member that outlives its connection makes what waits durable.
+    fn adopt_queue(
+        &mut self,
+        session: SessionId,
+        group: GroupId,
+        is_new: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        let is_kept = self.store.session(session).is_kept();
+        let Some(shared) = self.store.router.group(group) else { return };
+        if is_new && is_kept && shared.kept == 1 && !shared.queue.is_empty() {
+            let waiting: Vec<_> = shared.queue.iter().cloned().collect();
+            for delivery in waiting {
+                let change = GroupChange::Queued(delivery);
+                self.record(Record::Group(group.0, change), effects);
+            }
+        }
+    }
+
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        conn: ConnId,
+        unsubscribe: &Unsubscribe,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), Fault> {
+        let session = self.online(conn).session;
+        let mut filters = Vec::with_capacity(unsubscribe.filters.len());
+        for text in &unsubscribe.filters {
+            filters.push(parse(text)?);
+        }
+        let mut reasons = Vec::with_capacity(filters.len());
+        for filter in filters {
+            reasons.push(self.unsubscribe_one(session, filter, effects));
+        }
+        let packet_id = unsubscribe.packet_id;
+        let answer = UnsubAck { packet_id, reasons, properties: None };
+        // [MQTT-3.10.4-4].
+        let after = self.gate(self.store.session(session));
+        self.send(conn, Packet::UnsubAck(answer), after, effects);
+        Ok(())
+    }
+
+    fn unsubscribe_one(
+        &mut self,
+        session: SessionId,
+        filter: Filter<'_>,
+        effects: &mut Effects<'_>,
+    ) -> ReasonCode {
+        let held = self.store.router.find(filter);
+        let subscriptions = &self.store.session(session).subscriptions;
+        let Some(held) = held.filter(|h| subscriptions.find((h.node, h.group)).is_some()) else {
+            return ReasonCode::NO_SUBSCRIPTION_EXISTED;
+        };
+        if held.group != 0 {
+            self.leave_group(session, held.group, effects);
+        }
+        self.change(session, Change::Unsubscribed { filter: filter.as_str().into() }, effects);
+        ReasonCode::SUCCESS
+    }
+
+    /// A session that ends leaves its shared subscriptions.
+    pub(super) fn leave_groups(&mut self, session: SessionId, effects: &mut Effects<'_>) {
+        let groups = self.store.session(session).groups.as_slice().to_vec();
+        for group in groups {
+            self.leave_group(session, group, effects);
+        }
+    }
+
+    /// What waits for a shared subscription is durable while a member outlives its connection,
+    /// and is there while it has a member at all.
+    fn leave_group(&mut self, session: SessionId, group: u32, effects: &mut Effects<'_>) {
+        let is_kept = self.store.session(session).is_kept();
+        let Some(shared) = self.store.router.group(GroupId(group)) else { return };
+        if shared.members.len() == 1 {
+            for _ in 0..shared.queue.len() {
+                self.counters.drop_one(DropReason::SessionEnded);
+            }
+        }
+        if is_kept && shared.kept == 1 && !shared.queue.is_empty() {
+            self.record(Record::Group(group, GroupChange::Dropped), effects);
+        }
+    }
+}
+
+fn parse(text: &str) -> Result<Filter<'_>, Fault> {
+    // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1], [MQTT-4.8.2-1], [MQTT-4.8.2-2].
+    Filter::parse(text).map_err(|_| Fault::malformed("a topic filter is not valid"))
+}
+
+const fn granted(options: SubscribeOptions) -> ReasonCode {
+    match options.qos {
+        crate::codec::QoS::AtMostOnce => ReasonCode::SUCCESS,
+        crate::codec::QoS::AtLeastOnce => ReasonCode::GRANTED_QOS_1,
+        crate::codec::QoS::ExactlyOnce => ReasonCode::GRANTED_QOS_2,
+    }
+}
