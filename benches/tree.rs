@@ -73,7 +73,7 @@ fn remove_a_million(bencher: Bencher<'_, '_>) {
 }
 
 /// Topics at random, so that nothing of the tree is in the cache.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn match_at_random(bencher: Bencher<'_, '_>) {
     let (tree, _) = load(&filters());
     let mut rng = Rng::new(2);
@@ -87,7 +87,10 @@ fn match_at_random(bencher: Bencher<'_, '_>) {
 }
 
 /// One topic over and over: the work without the memory.
-#[divan::bench(args = ["bench/sub/12345/x", "bench/sub/12399/x", "bench/sub/12345", "none/of/these"])]
+#[divan::bench(
+    sample_size = 1_000,
+    args = ["bench/sub/12345/x", "bench/sub/12399/x", "bench/sub/12345", "none/of/these"]
+)]
 fn match_one(bencher: Bencher<'_, '_>, topic: &str) {
     let (tree, _) = load(&filters());
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| count(&tree, black_box(topic)));

@@ -20,6 +20,7 @@
 
 mod level;
 mod name;
+mod path;
 mod slots;
 mod topics;
 mod tree;

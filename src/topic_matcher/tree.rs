@@ -1,21 +1,22 @@
 //! Filters with values, by level: which of them does a topic match?
 //!
 //! ```text
-//!   filters  sport/+/score   sport/tennis/#   #          slots        table: (parent, level) -> node
-//!                                                        0 root       (0, "sport")  -> 1
-//!              root --#--> 7                             1 sport      (1, "tennis") -> 4
-//!               |                                        2 +          (2, "score")  -> 3
-//!             sport                                      3 score
-//!             /    \                                     4 tennis
-//!            +    tennis                                 5 #
-//!            |       \                                   ...
-//!          score      #
+//!   filters: sport/+/score  sport/chess  sport/tennis/#  #
+//!
+//!                root ---#         slot 0  root    only child 1, # 7
+//!                 |                     1  sport   2 children in the table, + 2
+//!               sport                   2  +       only child 3
+//!             /   |   \                 3  score
+//!            +  chess  tennis           4  chess        table: (1, "chess")  -> 4
+//!            |           \              5  tennis  # 6         (1, "tennis") -> 5
+//!          score          #             ...
 //! ```
 //!
 //! A node is one level of one or more filters. There is one hash table for the whole tree, not one
 //! per node: most nodes have one child, and a table for each would cost more than the node. The
 //! table holds node numbers only; the key lies in the node. `+` and `#` are named by their parent
-//! directly, so that where there is none, looking for it costs one comparison.
+//! directly, so that where there is none, looking for it costs one comparison; and so is an only
+//! child, which then needs no entry in the table.
 //!
 //! **Cost of matching.** A level of the topic is hashed once, however many branches reach it; the
 //! hash of (parent, level) is that hash mixed with the parent's number. A branch divides in two at
@@ -25,8 +26,8 @@
 //! walk is a loop with one open branch per level, not a recursion, and allocates nothing for topics
 //! of up to sixteen levels.
 //!
-//! **Cost of memory.** A node is 32 bytes and the value; the table adds 6 to 11 bytes. An inner node
-//! has an empty value, so keep values small. What is removed is given back: see `slots`; the table
+//! **Cost of memory.** A node is 32 bytes and the value; the table adds 6 to 11 bytes if the node
+//! has siblings. An inner node has an empty value, so keep values small. What is removed is given back: see `slots`; the table
 //! shrinks when it is less than an eighth full.
 //!
 //! Owns: the nodes and the values. Never decides who receives what, and never visits in an order
@@ -34,10 +35,10 @@
 
 use super::level::Level;
 use super::name::{HASH, PLUS, Topic, is_pattern};
+use super::path::{Path, hash};
 use super::slots::Slots;
 use crate::map::{self, Hasher};
 use hashbrown::HashTable;
-use std::hash::{BuildHasher, Hasher as _};
 use std::num::NonZeroU32;
 
 /// A filter in a [`Tree`]; valid until it is pruned. Never the root, so that `None` costs nothing.
@@ -56,14 +57,14 @@ const ROOT: u32 = 0;
 /// let filter = tree.insert("sport/+/score");
 /// tree.value_mut(filter).push("me");
 ///
-/// let mut found = vec![];
+/// let mut found: Vec<&str> = vec![];
 /// tree.matching(Topic::parse("sport/tennis/score")?, &mut |_, names| found.extend(names));
 /// assert_eq!(found, ["me"]);
 /// # Ok::<(), mqtt_broker::topic_matcher::Invalid>(())
 /// ```
 pub struct Tree<V> {
     nodes: Slots<Node<V>>,
-    /// The nodes that have a name, by parent and name.
+    /// The nodes that have a name and had siblings, by parent and name.
     table: HashTable<u32>,
     hasher: Hasher,
     /// The nodes that have a value.
@@ -76,8 +77,8 @@ pub struct Tree<V> {
 struct Node<V> {
     level: Level,
     parent: u32,
-    /// How many children there are besides these two.
-    named: u32,
+    /// The children besides these two.
+    named: Named,
     plus: Option<NodeId>,
     hash: Option<NodeId>,
     /// `None` where filters pass through and none ends.
@@ -191,7 +192,7 @@ impl<V: Default> Tree<V> {
                 step.plus = plus;
                 let step = *step;
                 depth += 1;
-                if node.named == 0 { None } else { self.named(at, step.hash, path.level(step)) }
+                self.named(at, path.level(step), || step.hash)
             };
             let Some(id) = next.or_else(|| path.turn_back(&mut depth)) else { return };
             at = id.number();
@@ -233,37 +234,55 @@ impl<V: Default> Tree<V> {
         match level {
             PLUS => node.plus,
             HASH => node.hash,
-            _ if node.named == 0 => None,
-            _ => self.named(parent, hash(&self.hasher, level.as_bytes()), level.as_bytes()),
+            _ => self.named(parent, level.as_bytes(), || hash(&self.hasher, level.as_bytes())),
         }
     }
 
-    /// The child of `parent` with the name `level`, which hashes to `hash`.
-    fn named(&self, parent: u32, hash: u64, level: &[u8]) -> Option<NodeId> {
+    /// The child of `parent` with the name `level`, whose hash is asked for only if it is needed.
+    fn named(&self, parent: u32, level: &[u8], hash: impl FnOnce() -> u64) -> Option<NodeId> {
         let is_it = |&id: &u32| {
             let node = &self.nodes[id];
             node.parent == parent && node.level.as_bytes() == level
         };
-        self.table.find(key(hash, parent), is_it).copied().and_then(NodeId::new)
+        match self.nodes[parent].named.view() {
+            Children::None => None,
+            Children::One(id) => Some(id).filter(|id| is_it(&id.number())),
+            Children::Many(_) => {
+                self.table.find(key(hash(), parent), is_it).copied().and_then(NodeId::new)
+            }
+        }
     }
 
     /// Makes a child, which does not exist yet.
     fn grow(&mut self, parent: u32, level: &str) -> NodeId {
         let child = Node::new(parent, Level::new(level));
         self.names += child.level.heap();
-        let key = child.key(&self.hasher);
-        let number = self.nodes.insert(child);
-        let id = NodeId::new(number).expect("the root is never vacant");
+        let id = NodeId::new(self.nodes.insert(child)).expect("the root is never vacant");
         match level {
             PLUS => self.nodes[parent].plus = Some(id),
             HASH => self.nodes[parent].hash = Some(id),
             _ => {
-                self.nodes[parent].named += 1;
-                let (nodes, hasher) = (&self.nodes, &self.hasher);
-                self.table.insert_unique(key, number, |&id| nodes[id].key(hasher));
+                self.nodes[parent].named = match self.nodes[parent].named.view() {
+                    Children::None => Named::one(id),
+                    Children::One(first) => {
+                        self.enter(first);
+                        self.enter(id);
+                        Named::many(2)
+                    }
+                    Children::Many(count) => {
+                        self.enter(id);
+                        Named::many(count + 1)
+                    }
+                };
             }
         }
         id
+    }
+
+    fn enter(&mut self, id: NodeId) {
+        let (nodes, hasher) = (&self.nodes, &self.hasher);
+        let key = |&id: &u32| nodes[id].key(hasher);
+        self.table.insert_unique(key(&id.number()), id.number(), key);
     }
 
     /// Frees a node, which is bare, and returns its parent.
@@ -274,11 +293,14 @@ impl<V: Default> Tree<V> {
         match NodeId::new(id) {
             child if parent.plus == child => parent.plus = None,
             child if parent.hash == child => parent.hash = None,
-            _ => {
-                parent.named -= 1;
-                let entry = self.table.find_entry(node.key(&self.hasher), |&other| other == id);
-                entry.expect("a node with a name is in the table").remove();
-            }
+            _ => match parent.named.view() {
+                Children::None | Children::One(_) => parent.named = Named::NONE,
+                Children::Many(count) => {
+                    parent.named = Named::many(count - 1);
+                    let entry = self.table.find_entry(node.key(&self.hasher), |&other| other == id);
+                    entry.expect("one of many is in the table").remove();
+                }
+            },
         }
         node.parent
     }
@@ -298,15 +320,51 @@ impl NodeId {
 
 impl<V> Node<V> {
     const fn new(parent: u32, level: Level) -> Self {
-        Self { level, parent, named: 0, plus: None, hash: None, value: None }
+        Self { level, parent, named: Named::NONE, plus: None, hash: None, value: None }
     }
 
     const fn is_bare(&self) -> bool {
-        self.value.is_none() && self.named == 0 && self.plus.is_none() && self.hash.is_none()
+        let barren = self.named.0 == 0 && self.plus.is_none() && self.hash.is_none();
+        barren && self.value.is_none()
     }
 
     fn key(&self, hasher: &Hasher) -> u64 {
         key(hash(hasher, self.level.as_bytes()), self.parent)
+    }
+}
+
+/// [`Children`] in four bytes: the number of the only one, or the flag and how many.
+#[derive(Clone, Copy)]
+struct Named(u32);
+
+/// The children of a node that have names of their own.
+enum Children {
+    None,
+    /// It is not in the table.
+    One(NodeId),
+    /// They are in the table, and the last of them stays there.
+    Many(u32),
+}
+
+impl Named {
+    const NONE: Self = Self(0);
+    const MANY: u32 = 1 << 31;
+
+    fn one(id: NodeId) -> Self {
+        assert!(id.number() < Self::MANY, "memory ends before the numbers do");
+        Self(id.number())
+    }
+
+    const fn many(count: u32) -> Self {
+        if count == 0 { Self::NONE } else { Self(Self::MANY | count) }
+    }
+
+    fn view(self) -> Children {
+        match NodeId::new(self.0) {
+            None => Children::None,
+            Some(_) if self.0 & Self::MANY != 0 => Children::Many(self.0 & !Self::MANY),
+            Some(id) => Children::One(id),
+        }
     }
 }
 
@@ -318,12 +376,6 @@ fn rooted<V>() -> Slots<Node<V>> {
     nodes
 }
 
-fn hash(hasher: &Hasher, level: &[u8]) -> u64 {
-    let mut state = hasher.build_hasher();
-    state.write(level);
-    state.finish()
-}
-
 /// The hash of a level below `parent`. Two parents never mix to the same number, so children of
 /// one name (every sensor has a `temperature`) spread as well as the numbers of their parents do,
 /// from a place that the seed decides.
@@ -332,78 +384,6 @@ const fn key(hash: u64, parent: u32) -> u64 {
     const ODD_TOO: u64 = 0xbf58_476d_1ce4_e5b9;
     let mixed = (hash ^ (parent as u64).wrapping_mul(ODD)).wrapping_mul(ODD_TOO);
     mixed ^ (mixed >> 32)
-}
-
-/// The way of a topic through the tree: its levels, each cut off and hashed when it is first
-/// reached, and the branches that are still to be walked, of which a level has at most one.
-struct Path<'a> {
-    topic: &'a [u8],
-    near: [Step; NEAR],
-    far: Vec<Step>,
-    known: usize,
-}
-
-/// How many levels of a topic are kept without an allocation.
-const NEAR: usize = 16;
-
-#[derive(Clone, Copy)]
-struct Step {
-    hash: u64,
-    start: u16,
-    end: u16,
-    /// Where this level is matched by `+`, not walked yet.
-    plus: Option<NodeId>,
-}
-
-impl<'a> Path<'a> {
-    const fn new(topic: &'a [u8]) -> Self {
-        let step = Step { hash: 0, start: 0, end: 0, plus: None };
-        Self { topic, near: [step; NEAR], far: Vec::new(), known: 0 }
-    }
-
-    /// Whether the topic has no more than `depth` levels.
-    fn ends_at(&mut self, depth: usize) -> bool {
-        depth > 0 && usize::from(self.at(depth - 1).end) == self.topic.len()
-    }
-
-    /// The level at `depth`, which is at most one below the deepest so far.
-    fn step(&mut self, depth: usize, hasher: &Hasher) -> &mut Step {
-        if depth == self.known {
-            let start = if depth == 0 { 0 } else { usize::from(self.at(depth - 1).end) + 1 };
-            let rest = &self.topic[start..];
-            let level = &rest[..rest.iter().position(|&b| b == b'/').unwrap_or(rest.len())];
-            let offset = |at| u16::try_from(at).expect("a topic has at most 65535 bytes");
-            let (start, end) = (offset(start), offset(start + level.len()));
-            let step = Step { hash: hash(hasher, level), start, end, plus: None };
-            if depth < NEAR {
-                self.near[depth] = step;
-            } else {
-                self.far.push(step);
-            }
-            self.known += 1;
-        }
-        self.at(depth)
-    }
-
-    fn level(&self, step: Step) -> &'a [u8] {
-        &self.topic[usize::from(step.start)..usize::from(step.end)]
-    }
-
-    /// The deepest branch still to be walked above `depth`, and the depth behind it. A level that
-    /// is passed on the way back was walked down once, so this costs no more than the way there.
-    fn turn_back(&mut self, depth: &mut usize) -> Option<NodeId> {
-        while *depth > 0 {
-            if let Some(plus) = self.at(*depth - 1).plus.take() {
-                return Some(plus);
-            }
-            *depth -= 1;
-        }
-        None
-    }
-
-    fn at(&mut self, depth: usize) -> &mut Step {
-        if depth < NEAR { &mut self.near[depth] } else { &mut self.far[depth - NEAR] }
-    }
 }
 
 #[cfg(test)]

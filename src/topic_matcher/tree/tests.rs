@@ -200,7 +200,7 @@ fn a_node_is_small() {
     assert_eq!(size_of::<Node<Vec<u64>>>(), 32 + 24);
     assert_eq!(size_of::<Node<Box<[u64]>>>(), 32 + 16);
     assert_eq!(size_of::<Option<NodeId>>(), 4);
-    assert_eq!(size_of::<Step>(), 16);
+    assert_eq!(size_of::<super::super::path::Step>(), 16);
 }
 
 #[test]
