@@ -16,7 +16,7 @@ use super::tree::NodeId;
 use crate::map::Hasher;
 use std::hash::{BuildHasher, Hasher as _};
 
-/// The levels of a topic, each cut off and hashed when it is first reached.
+/// The levels of a topic, each cut off when it is first reached and hashed when the table is asked.
 pub(super) struct Path<'a> {
     topic: &'a [u8],
     near: [Step; NEAR],
@@ -29,11 +29,12 @@ const NEAR: usize = 16;
 
 #[derive(Clone, Copy)]
 pub(super) struct Step {
-    pub(super) hash: u64,
+    /// 0 while it was not asked for.
+    hash: u64,
     start: u16,
     end: u16,
     /// Where this level is matched by `+`, not walked yet.
-    pub(super) plus: Option<NodeId>,
+    plus: Option<NodeId>,
 }
 
 impl<'a> Path<'a> {
@@ -47,27 +48,41 @@ impl<'a> Path<'a> {
         depth > 0 && usize::from(self.at(depth - 1).end) == self.topic.len()
     }
 
-    /// The level at `depth`, which is at most one below the deepest so far.
-    pub(super) fn step(&mut self, depth: usize, hasher: &Hasher) -> &mut Step {
+    /// The level at `depth`, which is at most one below the deepest so far; `plus` is to be walked
+    /// later.
+    pub(super) fn enter(&mut self, depth: usize, plus: Option<NodeId>) -> &'a [u8] {
         if depth == self.known {
-            let start = if depth == 0 { 0 } else { usize::from(self.at(depth - 1).end) + 1 };
-            let rest = &self.topic[start..];
-            let level = &rest[..rest.iter().position(|&b| b == b'/').unwrap_or(rest.len())];
-            let offset = |at| u16::try_from(at).expect("a topic has at most 65535 bytes");
-            let (start, end) = (offset(start), offset(start + level.len()));
-            let step = Step { hash: hash(hasher, level), start, end, plus: None };
-            if depth < NEAR {
-                self.near[depth] = step;
-            } else {
-                self.far.push(step);
-            }
-            self.known += 1;
+            self.extend();
         }
-        self.at(depth)
+        let step = self.at(depth);
+        step.plus = plus;
+        let (start, end) = (usize::from(step.start), usize::from(step.end));
+        &self.topic[start..end]
     }
 
-    pub(super) fn level(&self, step: Step) -> &'a [u8] {
-        &self.topic[usize::from(step.start)..usize::from(step.end)]
+    /// The hash of the level at `depth`, which was entered.
+    pub(super) fn hash(&mut self, depth: usize, hasher: &Hasher) -> u64 {
+        let topic = self.topic;
+        let step = self.at(depth);
+        if step.hash == 0 {
+            step.hash = hash(hasher, &topic[usize::from(step.start)..usize::from(step.end)]);
+        }
+        step.hash
+    }
+
+    fn extend(&mut self) {
+        let depth = self.known;
+        let start = if depth == 0 { 0 } else { usize::from(self.at(depth - 1).end) + 1 };
+        let rest = &self.topic[start..];
+        let len = rest.iter().position(|&byte| byte == b'/').unwrap_or(rest.len());
+        let offset = |at| u16::try_from(at).expect("a topic has at most 65535 bytes");
+        let step = Step { hash: 0, start: offset(start), end: offset(start + len), plus: None };
+        if depth < NEAR {
+            self.near[depth] = step;
+        } else {
+            self.far.push(step);
+        }
+        self.known += 1;
     }
 
     /// The deepest branch still to be walked above `depth`, and the depth behind it. A level that

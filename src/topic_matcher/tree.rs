@@ -18,17 +18,17 @@
 //! directly, so that where there is none, looking for it costs one comparison; and so is an only
 //! child, which then needs no entry in the table.
 //!
-//! **Cost of matching.** A level of the topic is hashed once, however many branches reach it; the
-//! hash of (parent, level) is that hash mixed with the parent's number. A branch divides in two at
-//! a `+`, so the walk is bounded by the nodes that match the first levels of the topic: a topic of
-//! 200 levels `a` against every combination of `a` and `+` visits all of these nodes, and no more.
-//! They had to be subscribed to first, one filter at a time, which is where a limit belongs. The
-//! walk is a loop with one open branch per level, not a recursion, and allocates nothing for topics
-//! of up to sixteen levels.
+//! **Cost of matching.** A level of the topic is hashed at most once, however many branches reach it;
+//! the hash of (parent, level) is that hash mixed with the parent's number. A branch divides in two
+//! at a `+`, so the walk is bounded by the nodes that match the first levels of the topic: a topic
+//! of 200 levels `a` against every combination of `a` and `+` visits all of these nodes, and no
+//! more. They had to be subscribed to first, one filter at a time, which is where a limit belongs.
+//! The walk is a loop with one open branch per level, not a recursion, and allocates nothing for
+//! topics of up to sixteen levels.
 //!
 //! **Cost of memory.** A node is 32 bytes and the value; the table adds 6 to 11 bytes if the node
-//! has siblings. An inner node has an empty value, so keep values small. What is removed is given back: see `slots`; the table
-//! shrinks when it is less than an eighth full.
+//! has siblings. An inner node has room for a value, so keep values small. What is removed is given
+//! back: see `slots`; the table shrinks when it is less than an eighth full.
 //!
 //! Owns: the nodes and the values. Never decides who receives what, and never visits in an order
 //! that means something, though the same history gives the same order.
@@ -188,11 +188,9 @@ impl<V: Default> Tree<V> {
                 self.show(at, visit);
                 None
             } else {
-                let step = path.step(depth, &self.hasher);
-                step.plus = plus;
-                let step = *step;
+                let level = path.enter(depth, plus);
                 depth += 1;
-                self.named(at, path.level(step), || step.hash)
+                self.named(at, level, || path.hash(depth - 1, &self.hasher))
             };
             let Some(id) = next.or_else(|| path.turn_back(&mut depth)) else { return };
             at = id.number();

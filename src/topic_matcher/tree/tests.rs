@@ -179,7 +179,7 @@ fn memory_is_small_and_goes_back() {
     let empty = tree.bytes();
     let ids: Vec<_> = (0..100_000).map(|n| tree.insert(&format!("bench/sub/{n}/x"))).collect();
     let full = tree.bytes();
-    assert!(full / ids.len() <= 140, "{} bytes a filter", full / ids.len());
+    assert!(full / ids.len() <= 125, "{} bytes a filter", full / ids.len());
     assert_eq!(tree.nodes.len(), 1 + 2 + 2 * ids.len());
     for &id in &ids[5_000..] {
         tree.prune(id);
