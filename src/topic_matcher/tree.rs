@@ -18,9 +18,9 @@
 //! directly, so that where there is none, looking for it costs one comparison; and so is an only
 //! child, which then needs no entry in the table.
 //!
-//! **Cost of matching.** A level of the topic is hashed at most once, however many branches reach it;
-//! the hash of (parent, level) is that hash mixed with the parent's number. A branch divides in two
-//! at a `+`, so the walk is bounded by the nodes that match the first levels of the topic: a topic
+//! **Cost of matching.** A level of the topic is hashed at most once, however many branches reach
+//! it; the hash of (parent, level) is that hash mixed with the parent's number. A branch divides in
+//! two at a `+`, so the walk is bounded by the nodes that match the first levels of the topic: a topic
 //! of 200 levels `a` against every combination of `a` and `+` visits all of these nodes, and no
 //! more. They had to be subscribed to first, one filter at a time, which is where a limit belongs.
 //! The walk is a loop with one open branch per level, not a recursion, and allocates nothing for
