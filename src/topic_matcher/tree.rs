@@ -20,11 +20,11 @@
 //!
 //! **Cost of matching.** A level of the topic is hashed at most once, however many branches reach
 //! it; the hash of (parent, level) is that hash mixed with the parent's number. A branch divides in
-//! two at a `+`, so the walk is bounded by the nodes that match the first levels of the topic: a topic
-//! of 200 levels `a` against every combination of `a` and `+` visits all of these nodes, and no
-//! more. They had to be subscribed to first, one filter at a time, which is where a limit belongs.
-//! The walk is a loop with one open branch per level, not a recursion, and allocates nothing for
-//! topics of up to sixteen levels.
+//! two at a `+`, so the walk is bounded by the nodes that match the first levels of the topic: a
+//! topic of 200 levels `a` against every combination of `a` and `+` visits all of these nodes, and
+//! no more. They had to be subscribed to first, one filter at a time, which is where a limit
+//! belongs. The walk is a loop with one open branch per level, not a recursion, and allocates
+//! nothing for topics of up to sixteen levels.
 //!
 //! **Cost of memory.** A node is 32 bytes and the value; the table adds 6 to 11 bytes if the node
 //! has siblings. An inner node has room for a value, so keep values small. What is removed is given
