@@ -1,0 +1,272 @@
+//! All a broker will ever learn and all it can want.
+//!
+//! Owns: the vocabulary between the core and whatever drives it. Events are past participles,
+//! effects imperatives, and the order of effects is meaning: what stands first happens first.
+//!
+//! Never does anything.
+
+use std::rc::Rc;
+
+use crate::codec::{self, Ack, AckKind, Incoming, Packet, PacketId, QoS, Version};
+use crate::message::{Message, Parts};
+use crate::persistence::Record;
+use crate::session::{ConnId, Credentials, Peer};
+
+use super::Options;
+
+/// Number of a record: 1, 2, 3 ... as emitted; 0 stands before all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Seq(pub u64);
+
+/// How storage is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// It keeps up.
+    Well,
+    /// More is waiting for it than may.
+    Behind,
+    /// It takes nothing at present.
+    Failed,
+}
+
+/// How a connection came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The peer closed it.
+    Peer,
+    /// The network broke it.
+    Broken,
+    /// This side closed it.
+    Local,
+}
+
+/// The answer to [`Effect::Judge`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Let in.
+    Granted,
+    /// Extended authentication goes on with this data.
+    Continue(bytes::Bytes),
+    /// Not let in.
+    Refused(codec::ReasonCode),
+}
+
+/// What a broker learns.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A connection was accepted; handshakes are still to come.
+    Opened {
+        /// Which.
+        conn: ConnId,
+        /// From where.
+        peer: Peer,
+    },
+    /// A whole packet arrived.
+    Received {
+        /// On which connection.
+        conn: ConnId,
+        /// The packet.
+        packet: Incoming<'a>,
+    },
+    /// What arrived is not MQTT; nothing after it can be read.
+    Garbled {
+        /// On which connection.
+        conn: ConnId,
+        /// What is wrong with it.
+        error: codec::Error,
+    },
+    /// So much room is free again.
+    Written {
+        /// On which connection.
+        conn: ConnId,
+        /// As charged by [`Target::charge`].
+        bytes: usize,
+    },
+    /// A connection is gone; exactly once for each `Opened`.
+    Closed {
+        /// Which.
+        conn: ConnId,
+        /// How.
+        end: End,
+    },
+    /// The answer to [`Effect::Judge`].
+    Judged {
+        /// Whom.
+        conn: ConnId,
+        /// The answer.
+        verdict: Verdict,
+    },
+    /// The options have changed.
+    Configured(Box<Options>),
+    /// Records up to `durable` are safe.
+    Storage {
+        /// The last of them.
+        durable: Seq,
+        /// How it is.
+        state: Storage,
+    },
+    /// The process is about to end.
+    Stopping,
+    /// A deadline may be due.
+    Tick,
+}
+
+/// A packet for one connection that is no PUBLISH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// One of the four acknowledgements.
+    Ack(AckKind, Ack),
+    /// PINGRESP.
+    PingResp,
+    /// Any other.
+    Packet(Box<Packet>),
+}
+
+/// A message on its way to connections.
+#[derive(Clone, Debug)]
+pub enum MessageRef<'a> {
+    /// It lies in the packet just received and is kept by nobody.
+    Borrowed(Parts<'a>),
+    /// It is kept.
+    Shared(Rc<Message>),
+}
+
+impl MessageRef<'_> {
+    /// What it is made of.
+    #[must_use]
+    pub fn parts(&self) -> Parts<'_> {
+        match self {
+            Self::Borrowed(parts) => *parts,
+            Self::Shared(message) => message.parts(),
+        }
+    }
+}
+
+/// One receiver of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its connection.
+    pub conn: ConnId,
+    /// Bytes of room it was charged, all of which come back by [`Event::Written`]: the length of
+    /// the whole packet without a topic alias.
+    pub charge: u32,
+    /// Seconds the message has left, to be sent along (5.0).
+    pub expiry: Option<u32>,
+    /// Where its subscription identifiers begin in [`Effects::identifiers`].
+    pub identifiers_start: u32,
+    /// How many they are.
+    pub identifiers_len: u32,
+    /// Present exactly when the QoS is above 0.
+    pub packet_id: Option<PacketId>,
+    /// At which QoS.
+    pub qos: QoS,
+    /// RETAIN flag.
+    pub retain: bool,
+    /// DUP flag.
+    pub dup: bool,
+    /// Not to leave before this is durable.
+    pub after: Seq,
+}
+
+/// What a broker wants.
+#[derive(Debug)]
+pub enum Effect<'a> {
+    /// This must outlive the process; the n-th of them has the number n.
+    Record(Record),
+    /// Send a packet, not before `after` is durable.
+    Send {
+        /// To which connection.
+        conn: ConnId,
+        /// What.
+        what: Outgoing,
+        /// Not to leave before this is durable.
+        after: Seq,
+    },
+    /// Send one message to many.
+    Deliver {
+        /// The message.
+        message: MessageRef<'a>,
+        /// From here in [`Effects::targets`].
+        start: u32,
+        /// So many.
+        len: u32,
+    },
+    /// The connection is accepted: any packet may come; its CONNACK is the next packet sent to it.
+    Online {
+        /// Which.
+        conn: ConnId,
+        /// What it speaks.
+        version: Version,
+        /// Highest alias that may be used towards it.
+        topic_alias_maximum: u16,
+        /// Bytes of the largest packet it takes.
+        maximum_packet_size: u32,
+    },
+    /// Check these credentials; answered by [`Event::Judged`].
+    Judge {
+        /// Whose.
+        conn: ConnId,
+        /// What he brings.
+        credentials: Box<Credentials>,
+    },
+    /// The answer is not needed any more.
+    Unjudge {
+        /// Whose.
+        conn: ConnId,
+    },
+    /// Read no further from it.
+    Hold {
+        /// From which.
+        conn: ConnId,
+    },
+    /// Read from it again.
+    Resume {
+        /// From which.
+        conn: ConnId,
+    },
+    /// Close it when all sent before has left.
+    Close {
+        /// Which.
+        conn: ConnId,
+    },
+    /// Close it now.
+    Abort {
+        /// Which.
+        conn: ConnId,
+    },
+}
+
+/// The effects of one event, with the lists they point into. Reused from event to event.
+#[derive(Debug, Default)]
+pub struct Effects<'a> {
+    /// In order.
+    pub list: Vec<Effect<'a>>,
+    /// Receivers of [`Effect::Deliver`].
+    pub targets: Vec<Target>,
+    /// Subscription identifiers of the targets.
+    pub identifiers: Vec<u32>,
+}
+
+impl Effects<'_> {
+    /// No effects.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { list: Vec::new(), targets: Vec::new(), identifiers: Vec::new() }
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.list.clear();
+        self.targets.clear();
+        self.identifiers.clear();
+    }
+
+    /// The same memory for the effects of another event. (A vector that is emptied and collected
+    /// again keeps its allocation, whatever lifetime its elements had.)
+    #[must_use]
+    pub fn recycled<'b>(mut self) -> Effects<'b> {
+        self.clear();
+        let list = self.list.into_iter().map(|_| unreachable!("it was cleared")).collect();
+        Effects { list, targets: self.targets, identifiers: self.identifiers }
+    }
+}

@@ -1,0 +1,99 @@
+//! What an operator can decide about the protocol.
+//!
+//! Owns: the limits and defaults of the core, each with its unit and what happens at the bound.
+//!
+//! Never read from a file here: `config` does that, one floor aside.
+
+use crate::codec::QoS;
+
+/// What happens to a message for a session whose queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// The message is dropped.
+    #[default]
+    DropNewest,
+    /// The oldest message of the queue is dropped.
+    DropOldest,
+    /// The message is dropped and the client, if connected, is disconnected (0x97).
+    Disconnect,
+}
+
+/// Limits and choices of a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// QoS 1 and 2 messages on their way to one client at once; what exceeds it waits in the
+    /// session's queue.
+    pub max_inflight_messages: u16,
+    /// QoS 1 and 2 messages a 5.0 client may have on their way to the broker (Receive Maximum);
+    /// one more ends the connection with 0x93.
+    pub receive_maximum: u16,
+    /// Bytes of the largest packet taken; a larger one ends the connection (5.0: 0x95).
+    pub max_packet_size: u32,
+    /// Bytes of the largest CONNECT taken; a larger one ends the connection.
+    pub max_connect_size: u32,
+    /// Highest topic alias taken from a 5.0 client; a higher one ends the connection with 0x94.
+    pub topic_alias_maximum: u16,
+    /// Highest topic alias used towards a 5.0 client, if it allows as many.
+    pub topic_alias_maximum_out: u16,
+    /// Messages waiting in one session's queue; 0 is no limit.
+    pub max_queued_messages: usize,
+    /// Bytes of topic, properties and payload waiting in one session's queue; 0 is no limit.
+    pub max_queued_bytes: usize,
+    /// What happens at either bound.
+    pub overflow: Overflow,
+    /// Whether QoS 0 messages wait for a client that is away.
+    pub queue_qos0_messages: bool,
+    /// Highest keep alive granted, in seconds; 0 is no limit. A 5.0 client is told, a 3.x client
+    /// that wants more is refused.
+    pub max_keep_alive: u16,
+    /// Milliseconds from accept to a complete CONNECT; then the connection is closed.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds a peer may take nothing of what waits for it; then it is disconnected.
+    pub stalled_timeout_ms: u64,
+    /// Sessions, connected or not; one more is refused with 0x89 (3.x: 3). 0 is no limit.
+    pub max_sessions: usize,
+    /// Seconds a session outlives its connection at the most; `u32::MAX` is for ever.
+    pub max_session_expiry: u32,
+    /// Whether retained messages are kept; if not, a PUBLISH that asks for it ends the connection
+    /// with 0x9A.
+    pub retain_available: bool,
+    /// Highest QoS taken; above it a PUBLISH ends the connection with 0x9B.
+    pub maximum_qos: QoS,
+    /// Whether a client may leave its id to the broker.
+    pub allow_zero_length_client_id: bool,
+    /// What an id chosen by the broker begins with.
+    pub auto_id_prefix: String,
+    /// Bytes of messages that may wait in one connection's output; beyond, they wait in the
+    /// session's queue.
+    pub room: usize,
+    /// Retained messages looked at in one go for one subscription.
+    pub retained_budget: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_inflight_messages: 20,
+            receive_maximum: 20,
+            max_packet_size: 2_000_000,
+            max_connect_size: 100_000,
+            topic_alias_maximum: 10,
+            topic_alias_maximum_out: 10,
+            max_queued_messages: 1000,
+            max_queued_bytes: 0,
+            overflow: Overflow::DropNewest,
+            queue_qos0_messages: false,
+            max_keep_alive: 0,
+            connect_timeout_ms: 30_000,
+            stalled_timeout_ms: 60_000,
+            max_sessions: 0,
+            max_session_expiry: u32::MAX,
+            retain_available: true,
+            maximum_qos: QoS::ExactlyOnce,
+            allow_zero_length_client_id: true,
+            auto_id_prefix: "auto-".into(),
+            room: 2 << 20,
+            retained_budget: 4096,
+        }
+    }
+}

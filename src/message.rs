@@ -1,0 +1,190 @@
+//! A message that outlives the packet it came in.
+//!
+//! Owns: topic, forwardable properties and payload in one boxed slice, copied once out of the
+//! bytes the packet arrived in, at the moment something must keep them. Queues, windows and the
+//! retained messages share it by `Rc`; the type says that it never leaves the loop.
+//!
+//! Never changes once made; what differs per receiver is a [`Delivery`](crate::session::Delivery).
+
+use std::rc::Rc;
+
+use crate::codec::QoS;
+use crate::metrics::{Gauge, Kind};
+use crate::time::Time;
+use crate::topic_matcher::Topical;
+
+/// What a message is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Valid topic name.
+    pub topic: &'a str,
+    /// Properties as they are forwarded (5.0), in wire form without their length.
+    pub properties: &'a [u8],
+    /// Application payload.
+    pub payload: &'a [u8],
+    /// Of the PUBLISH it came in.
+    pub qos: QoS,
+    /// RETAIN flag of the PUBLISH it came in.
+    pub retain: bool,
+    /// Seconds it lives.
+    pub expiry_interval: Option<u32>,
+    /// When it arrived.
+    pub created: Time,
+}
+
+/// A message, shared by everything that still has to deliver it.
+#[derive(Debug)]
+pub struct Message {
+    /// Unique within a store; what records call it.
+    pub number: u64,
+    /// Client id of its publisher, for No Local; `None` for the broker itself.
+    pub publisher: Option<Rc<str>>,
+    bytes: Box<[u8]>,
+    gauge: Rc<Gauge>,
+    created: Time,
+    expiry_interval: Option<u32>,
+    properties_len: u32,
+    topic_len: u16,
+    /// Of the PUBLISH it came in.
+    pub qos: QoS,
+    /// RETAIN flag of the PUBLISH it came in.
+    pub retain: bool,
+}
+
+impl Message {
+    /// Copies `parts` into a message of their size.
+    ///
+    /// # Panics
+    /// If the topic is longer than a topic can be.
+    #[must_use]
+    pub fn new(
+        number: u64,
+        parts: &Parts<'_>,
+        publisher: Option<Rc<str>>,
+        gauge: &Rc<Gauge>,
+    ) -> Rc<Self> {
+        let len = parts.topic.len() + parts.properties.len() + parts.payload.len();
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(parts.topic.as_bytes());
+        bytes.extend_from_slice(parts.properties);
+        bytes.extend_from_slice(parts.payload);
+        let message = Self {
+            number,
+            publisher,
+            bytes: bytes.into_boxed_slice(),
+            gauge: Rc::clone(gauge),
+            created: parts.created,
+            expiry_interval: parts.expiry_interval,
+            properties_len: u32::try_from(parts.properties.len()).expect("a packet is smaller"),
+            topic_len: u16::try_from(parts.topic.len()).expect("a topic has at most 65,535 bytes"),
+            qos: parts.qos,
+            retain: parts.retain,
+        };
+        gauge.charge(Kind::Message, message.weight());
+        Rc::new(message)
+    }
+
+    /// Valid topic name.
+    ///
+    /// # Panics
+    /// Never: the bytes were a `str` when they came in.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.topic_len)]).expect("was a str")
+    }
+
+    /// Properties as they are forwarded, in wire form without their length.
+    #[must_use]
+    pub fn properties(&self) -> &[u8] {
+        let start = usize::from(self.topic_len);
+        &self.bytes[start..start + self.properties_len as usize]
+    }
+
+    /// Application payload.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[usize::from(self.topic_len) + self.properties_len as usize..]
+    }
+
+    /// Everything it was made from.
+    #[must_use]
+    pub fn parts(&self) -> Parts<'_> {
+        Parts {
+            topic: self.topic(),
+            properties: self.properties(),
+            payload: self.payload(),
+            qos: self.qos,
+            retain: self.retain,
+            expiry_interval: self.expiry_interval,
+            created: self.created,
+        }
+    }
+
+    /// Whether its time has passed.
+    #[must_use]
+    pub fn has_expired(&self, now: Time) -> bool {
+        self.expires().is_some_and(|at| at <= now)
+    }
+
+    /// When it expires, if ever.
+    #[must_use]
+    pub fn expires(&self) -> Option<Time> {
+        self.expiry_interval.map(|secs| self.created.plus_secs(secs))
+    }
+
+    /// Seconds it has left, rounded up; what a receiver is told ([MQTT-3.3.2-6]).
+    #[must_use]
+    pub fn remaining(&self, now: Time) -> Option<u32> {
+        let left = self.expires()?.ms_since(now).div_ceil(1000);
+        Some(u32::try_from(left).unwrap_or(u32::MAX))
+    }
+
+    /// Bytes it takes, as the gauge counts them.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + 2 * size_of::<usize>() + self.bytes.len()
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.gauge.release(Kind::Message, self.weight());
+    }
+}
+
+impl PartialEq for Message {
+    /// Two messages are equal if receivers could not tell them apart.
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+            && self.topic_len == other.topic_len
+            && self.properties_len == other.properties_len
+            && self.qos == other.qos
+            && self.retain == other.retain
+            && self.created == other.created
+            && self.expiry_interval == other.expiry_interval
+            && self.publisher == other.publisher
+    }
+}
+
+impl Eq for Message {}
+
+impl Topical for Rc<Message> {
+    fn topic(&self) -> &str {
+        Message::topic(self)
+    }
+}
+
+/// A message as one session is to get it: what waits in queues and windows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// `None` in a window whose session ends with its connection: there the identifier is enough.
+    pub message: Option<Rc<Message>>,
+    /// Subscription identifiers to send with it; absent is none.
+    pub identifiers: Option<Box<Vec<u32>>>,
+    /// The shared subscription it comes from; 0 is none.
+    pub group: u32,
+    /// At which QoS.
+    pub qos: QoS,
+    /// With which RETAIN flag.
+    pub retain: bool,
+}

@@ -1,0 +1,115 @@
+//! Who somebody is and what he may do: the questions, not the answers.
+//!
+//! Owns: the vocabulary between the broker, which asks, and whoever decides. [`Authority`] is
+//! pure and immediate; what takes time (a password hash) is [`Admission::Ask`], which the broker
+//! turns into an effect and hears of again as an event.
+//!
+//! Never decides.
+
+use core::net::SocketAddr;
+use std::fmt;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::codec::ReasonCode;
+
+/// The other end of a connection, as far as the network knows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address; absent where the transport has none.
+    pub address: Option<SocketAddr>,
+    /// Which listener took it.
+    pub listener: u16,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => write!(f, "{address}"),
+            None => write!(f, "local"),
+        }
+    }
+}
+
+/// A client, as far as it has said and proved who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Client identifier.
+    pub client_id: Rc<str>,
+    /// User name, if it gave one.
+    pub user_name: Option<Rc<str>>,
+    /// Where it comes from.
+    pub peer: Peer,
+}
+
+/// What somebody wants to do with a topic or filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Publish to the topic.
+    Publish,
+    /// Receive a message on the topic.
+    Receive,
+    /// Subscribe to the filter.
+    Subscribe,
+    /// Leave a Will for the topic.
+    Will,
+}
+
+/// What a client brings to prove who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Who it says it is.
+    pub identity: Identity,
+    /// Password.
+    pub password: Option<Bytes>,
+    /// Extended authentication (5.0): the method and its first data.
+    pub method: Option<(String, Bytes)>,
+}
+
+/// An answer to [`Credentials`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Let in.
+    Granted,
+    /// Not let in, and why: what CONNACK says.
+    Refused(ReasonCode),
+    /// It takes time: the broker emits a question and waits for the answer.
+    Ask,
+}
+
+/// Decides who may come in and who may do what.
+pub trait Authority {
+    /// Whether a client is let in.
+    fn admit(&self, credentials: &Credentials) -> Admission;
+
+    /// Whether a client may do this with that topic or filter.
+    fn may(&self, who: &Identity, what: Access, topic: &str) -> bool;
+
+    /// Whether [`may`](Self::may) always says yes, so that it need not be asked for each message.
+    fn allows_all(&self) -> bool {
+        false
+    }
+}
+
+/// Everybody may do everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AllowAll;
+
+impl Authority for AllowAll {
+    fn admit(&self, credentials: &Credentials) -> Admission {
+        match credentials.method {
+            // Nobody here knows any method ([MQTT-4.12.0-1]).
+            Some(_) => Admission::Refused(ReasonCode::BAD_AUTHENTICATION_METHOD),
+            None => Admission::Granted,
+        }
+    }
+
+    fn may(&self, _: &Identity, _: Access, _: &str) -> bool {
+        true
+    }
+
+    fn allows_all(&self) -> bool {
+        true
+    }
+}
