@@ -6,6 +6,7 @@
 mod event;
 mod options;
 
+pub use crate::persistence::Seq;
 pub use crate::session::{ConnId, Peer};
-pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Seq, Storage, Target, Verdict};
+pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
 pub use options::{Options, Overflow};
