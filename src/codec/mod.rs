@@ -11,11 +11,36 @@
 //! malformed (0x81), what breaks the protocol in one packet alone (0x82) and what is too large
 //! (0x95) is found here; what is wrong only in its place is the broker's to say.
 
+mod ack;
+mod connack;
+mod connect;
+mod control;
+mod error;
+mod frame;
+mod head;
+mod kind;
 mod packet;
+mod property;
+mod publish;
+mod reason;
+mod subscribe;
+mod whole;
+mod wire;
 
+pub use ack::{encode_ack, encoded_ack_len};
+pub use error::{EncodeError, Error};
+pub use frame::{Decoder, Incoming, Limits};
+pub use head::PublishHead;
 pub use packet::*;
+pub use property::{Property, PropertyId, PropertyValue};
+pub use publish::{PropertiesRef, PublishRef, read_publish_properties, write_forwardable};
+pub use reason::ReasonCode;
+pub use whole::{PACKET_MAX, decode_packet, encode, encode_packet, encoded_len};
 
+use std::fmt;
 use std::num::NonZeroU16;
+
+use whole::{append, measure};
 
 /// A protocol version.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +54,16 @@ pub enum Version {
     V5,
 }
 
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V31 => "MQTT 3.1",
+            Self::V311 => "MQTT 3.1.1",
+            Self::V5 => "MQTT 5.0",
+        })
+    }
+}
+
 /// A delivery guarantee; ordered, so that the lower of two is their `min`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QoS {
@@ -39,6 +74,25 @@ pub enum QoS {
     AtLeastOnce,
     /// 2
     ExactlyOnce,
+}
+
+impl QoS {
+    /// `None` for anything above 2.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+
+    /// 0, 1 or 2.
+    #[must_use]
+    pub const fn bits(self) -> u8 {
+        self as u8
+    }
 }
 
 /// A packet identifier: never 0.

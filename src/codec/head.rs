@@ -1,0 +1,139 @@
+//! The way out of a PUBLISH: everything but its payload, once per receiver.
+//!
+//! Owns: [`PublishHead`]. It is built in an array on the stack and appended at once, because one
+//! append after another costs more than all the rest; there is no template to patch and nothing
+//! cached, because building it anew costs as little.
+//!
+//! Never copies a payload: the caller appends it, or sends it as a chunk of its own.
+
+use bytes::BytesMut;
+
+use super::kind::PacketType;
+use super::property::PropertyId as Id;
+use super::wire::{put_varint, varint_len};
+use super::{PacketId, QoS, Version};
+
+/// Everything of a PUBLISH but its payload.
+///
+/// The caller sees to it that there is a packet identifier exactly above QoS 0, that the topic
+/// has at most 65,535 bytes and that [`Self::packet_len`] is at most
+/// [`PACKET_MAX`](super::PACKET_MAX): what arrived in a packet of that size may need a larger
+/// one with the properties its receiver gets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PublishHead<'a> {
+    /// This may be a second delivery.
+    pub dup: bool,
+    /// Delivery guarantee.
+    pub qos: QoS,
+    /// The message was kept.
+    pub retain: bool,
+    /// Empty with an alias that the receiver knows.
+    pub topic: &'a str,
+    /// Present exactly when the QoS is above 0.
+    pub packet_id: Option<PacketId>,
+    /// 5.0 only, as everything below.
+    pub topic_alias: Option<u16>,
+    /// Seconds that remain.
+    pub message_expiry_interval: Option<u32>,
+    /// Of the subscriptions that matched, each 1 to 268,435,455.
+    pub subscription_identifiers: &'a [u32],
+    /// What [`forwardable`](super::PropertiesRef::forwardable) gave.
+    pub properties: &'a [u8],
+    /// Bytes that will follow the head.
+    pub payload_len: usize,
+}
+
+/// A head up to this length is built on the stack.
+const STACK: usize = 192;
+
+/// What the length fields of a head say.
+struct Lengths {
+    properties: usize,
+    /// The remaining length, payload included.
+    remaining: usize,
+}
+
+impl PublishHead<'_> {
+    /// The length in bytes of the whole packet, payload included.
+    #[must_use]
+    pub fn packet_len(&self, version: Version) -> usize {
+        let Lengths { remaining, .. } = self.lengths(version);
+        1 + varint_len(remaining) + remaining
+    }
+
+    /// Appends the head.
+    pub fn write(&self, version: Version, out: &mut BytesMut) {
+        debug_assert_eq!(self.qos == QoS::AtMostOnce, self.packet_id.is_none());
+        let lengths = self.lengths(version);
+        debug_assert!(lengths.remaining <= super::wire::VARINT_MAX as usize);
+        let len = 1 + varint_len(lengths.remaining) + lengths.remaining - self.payload_len;
+        if len <= STACK {
+            let mut head = [0; STACK];
+            self.fill(version, &lengths, &mut head[..len]);
+            out.extend_from_slice(&head[..len]);
+        } else {
+            let start = out.len();
+            out.resize(start + len, 0);
+            self.fill(version, &lengths, &mut out[start..]);
+        }
+    }
+
+    fn lengths(&self, version: Version) -> Lengths {
+        let mut remaining = 2 + self.topic.len() + self.payload_len;
+        if self.packet_id.is_some() {
+            remaining += 2;
+        }
+        let mut properties = 0;
+        if version == Version::V5 {
+            properties = self.properties.len();
+            if self.topic_alias.is_some() {
+                properties += 3;
+            }
+            if self.message_expiry_interval.is_some() {
+                properties += 5;
+            }
+            for &id in self.subscription_identifiers {
+                properties += 1 + varint_len(id as usize);
+            }
+            remaining += varint_len(properties) + properties;
+        }
+        Lengths { properties, remaining }
+    }
+
+    /// Fills `head`, which is exactly as long as needed.
+    fn fill(&self, version: Version, lengths: &Lengths, head: &mut [u8]) {
+        let flags = u8::from(self.dup) << 3 | self.qos.bits() << 1 | u8::from(self.retain);
+        head[0] = PacketType::Publish.first_byte() | flags;
+        let mut at = 1 + put_varint(&mut head[1..], lengths.remaining);
+        let mut put = |bytes: &[u8]| {
+            head[at..at + bytes.len()].copy_from_slice(bytes);
+            at += bytes.len();
+        };
+        let topic_len = u16::try_from(self.topic.len()).expect("a topic has at most 65,535 bytes");
+        put(&topic_len.to_be_bytes());
+        put(self.topic.as_bytes());
+        if let Some(packet_id) = self.packet_id {
+            put(&packet_id.get().to_be_bytes());
+        }
+        if version != Version::V5 {
+            return;
+        }
+        let mut varint = [0; 4];
+        let len = put_varint(&mut varint, lengths.properties);
+        put(&varint[..len]);
+        if let Some(alias) = self.topic_alias {
+            let [high, low] = alias.to_be_bytes();
+            put(&[Id::TopicAlias as u8, high, low]);
+        }
+        if let Some(interval) = self.message_expiry_interval {
+            let [a, b, c, d] = interval.to_be_bytes();
+            put(&[Id::MessageExpiryInterval as u8, a, b, c, d]);
+        }
+        for &id in self.subscription_identifiers {
+            let len = put_varint(&mut varint, id as usize);
+            put(&[Id::SubscriptionIdentifier as u8]);
+            put(&varint[..len]);
+        }
+        put(self.properties);
+    }
+}
