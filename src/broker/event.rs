@@ -9,14 +9,10 @@ use std::rc::Rc;
 
 use crate::codec::{self, Ack, AckKind, Incoming, Packet, PacketId, QoS, Version};
 use crate::message::{Message, Parts};
-use crate::persistence::Record;
+use crate::persistence::{Record, Seq};
 use crate::session::{ConnId, Credentials, Peer};
 
 use super::Options;
-
-/// Number of a record: 1, 2, 3 ... as emitted; 0 stands before all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Seq(pub u64);
 
 /// How storage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -34,6 +34,7 @@ mod store;
 mod subscribe;
 mod timers;
 
+<<<<<<< HEAD
 use std::rc::Rc;
 
 use log::{info, warn};
@@ -51,6 +52,11 @@ use crate::time::Time;
 
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Seq, Storage, Target, Verdict};
 use link::{Link, Links, Online};
+=======
+pub use crate::persistence::Seq;
+pub use crate::session::{ConnId, Peer};
+pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
+>>>>>>> hub
 pub use options::{Options, Overflow};
 use store::Store;
 use timers::{Timer, Timers};
