@@ -3,6 +3,7 @@
 //! (The map of the floors follows with the modules.)
 
 pub mod broker;
+pub mod cli;
 pub mod codec;
 pub mod few;
 pub mod map;
@@ -10,6 +11,7 @@ pub mod message;
 pub mod metrics;
 pub mod persistence;
 pub mod rng;
+pub mod router;
 pub mod session;
 pub mod time;
 pub mod topic_matcher;

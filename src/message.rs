@@ -203,11 +203,6 @@ pub struct Delivery {
 
 impl Delivery {
     /// A QoS 2 message that has arrived: only its identifier is still in use.
-    pub const RECEIVED: Self = Self {
-        message: None,
-        identifiers: None,
-        group: 0,
-        qos: QoS::ExactlyOnce,
-        retain: false,
-    };
+    pub const RECEIVED: Self =
+        Self { message: None, identifiers: None, group: 0, qos: QoS::ExactlyOnce, retain: false };
 }

@@ -18,9 +18,7 @@ use crate::codec::{
 };
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
-use crate::session::{
-    Access, Admission, Credentials, Identity, Peer, SessionId, Will as KeptWill,
-};
+use crate::session::{Access, Admission, Credentials, Identity, Peer, SessionId, Will as KeptWill};
 use crate::time::Time;
 use crate::topic_matcher::Topic;
 
@@ -83,8 +81,12 @@ impl Broker {
         });
         let credentials =
             Credentials { identity: identity.clone(), password: connect.password.clone(), method };
-        let judging =
-            Judging { identity, connect, is_assigned, by: now.plus_ms(self.options.connect_timeout_ms) };
+        let judging = Judging {
+            identity,
+            connect,
+            is_assigned,
+            by: now.plus_ms(self.options.connect_timeout_ms),
+        };
         match self.authority.admit(&credentials) {
             Admission::Granted => self.accept(now, conn, judging, effects),
             Admission::Refused(code) => {
@@ -284,21 +286,23 @@ impl Broker {
         let online = self.online_from(now, session, &who, expiry);
         let present = resumed.is_some() && version > Version::V31;
         let answer = self.connack(&who, present, expiry);
-        let (topic_alias_maximum, maximum_packet_size) = (
-            who.connect.properties.topic_alias_maximum.unwrap_or(0),
-            online.maximum_packet_size,
-        );
+        let (topic_alias_maximum, maximum_packet_size) =
+            (who.connect.properties.topic_alias_maximum.unwrap_or(0), online.maximum_packet_size);
         info!(
             "New client connected from {} as {} (p{}, c{}, k{}{})",
             who.identity.peer,
             who.identity.client_id.escape_debug(),
-            match version { Version::V31 => 1, Version::V311 => 2, Version::V5 => 5 },
+            match version {
+                Version::V31 => 1,
+                Version::V311 => 2,
+                Version::V5 => 5,
+            },
             u8::from(who.connect.clean_start),
             who.connect.keep_alive,
-            who.identity.user_name.as_ref().map_or_else(String::new, |user| format!(
-                ", u'{}'",
-                user.escape_debug()
-            )),
+            who.identity
+                .user_name
+                .as_ref()
+                .map_or_else(String::new, |user| format!(", u'{}'", user.escape_debug())),
         );
         self.disarm_link_if_later(conn, online.keep_alive_by);
         self.links.replace(conn, Link::Online(Box::new(online)));
@@ -439,6 +443,7 @@ impl Broker {
             quota_max: quota,
             taken: 0,
             room: self.options.room,
+            room_max: self.options.room,
             maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
             patience_ms,
             keep_alive_by,
@@ -616,7 +621,6 @@ impl Broker {
 
 /// Topics only the broker publishes to; a bridge's state may come from the bridge.
 pub(super) fn is_reserved(topic: &str) -> bool {
-    let is_bridge_state =
-        topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
+    let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
     topic.starts_with("$SYS") && !is_bridge_state || topic.starts_with("$share")
 }

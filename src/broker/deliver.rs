@@ -184,8 +184,7 @@ impl Broker {
         effects: &mut Effects<'_>,
     ) {
         let session = self.store.session(to);
-        let after =
-            if terms.qos == QoS::AtMostOnce { Seq(0) } else { self.gate(session) };
+        let after = if terms.qos == QoS::AtMostOnce { Seq(0) } else { self.gate(session) };
         let Some(conn) = session.conn else { return };
         let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
@@ -224,9 +223,8 @@ impl Broker {
     ) {
         let len = source.parts.topic.len() + source.parts.properties.len();
         let len = len + source.parts.payload.len();
-        let is_full = |broker: &Self| {
-            broker.is_full(broker.store.session(to).queue.as_deref(), len)
-        };
+        let is_full =
+            |broker: &Self| broker.is_full(broker.store.session(to).queue.as_deref(), len);
         if is_full(self) {
             match self.options.overflow {
                 Overflow::DropOldest => {
@@ -259,8 +257,7 @@ impl Broker {
         let (messages, bytes) = queue.map_or((0, 0), |queue| (queue.len(), queue.bytes()));
         let (messages_max, bytes_max) =
             (self.options.max_queued_messages, self.options.max_queued_bytes);
-        (messages_max > 0 && messages >= messages_max)
-            || (bytes_max > 0 && bytes + len > bytes_max)
+        (messages_max > 0 && messages >= messages_max) || (bytes_max > 0 && bytes + len > bytes_max)
     }
 
     /// Logs the first drop of an episode, which lasts until the queue is empty.
@@ -283,10 +280,7 @@ impl Broker {
         if let Some(conn) = session.conn
             && !self.doomed.contains(&conn)
         {
-            warn!(
-                "Client {} disconnected: its queue is full",
-                session.client_id.escape_debug()
-            );
+            warn!("Client {} disconnected: its queue is full", session.client_id.escape_debug());
             self.doomed.push(conn);
         }
     }

@@ -10,8 +10,8 @@ use log::{info, warn};
 use super::link::Link;
 use super::{Broker, ConnId, Effect, Effects, Timer, name};
 use crate::codec::ReasonCode;
-use crate::metrics::DropReason;
 use crate::message::Delivery;
+use crate::metrics::DropReason;
 use crate::session::{Awaiting, SessionId};
 use crate::time::Time;
 

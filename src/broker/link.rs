@@ -63,7 +63,9 @@ pub(super) struct Online {
     /// QoS 2 messages of this connection that are taken and not released.
     pub(super) taken: u16,
     /// Bytes of messages that may still be sent before some are written.
-    pub(super) room: usize,
+    pub(super) room: u32,
+    /// What the room began with.
+    pub(super) room_max: u32,
     /// The largest packet the client takes.
     pub(super) maximum_packet_size: u32,
     /// Keep alive, half as long again, in milliseconds; 0 is none.
@@ -173,6 +175,11 @@ impl Links {
     pub(super) fn armed_mut(&mut self, conn: ConnId) -> Option<&mut Time> {
         let slot = self.slots.get_mut(conn.slot as usize)?;
         (slot.serial == conn.serial).then_some(&mut slot.armed)
+    }
+
+    /// When the timer entry of a link is; never, if it has none.
+    pub(super) fn armed(&self, conn: ConnId) -> Time {
+        self.slots.get(conn.slot as usize).map_or(Time::NEVER, |slot| slot.armed)
     }
 
     /// All connections there are.

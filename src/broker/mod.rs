@@ -34,7 +34,6 @@ mod store;
 mod subscribe;
 mod timers;
 
-<<<<<<< HEAD
 use std::rc::Rc;
 
 use log::{info, warn};
@@ -43,20 +42,16 @@ use crate::codec::{
     self, Ack, AckKind, Disconnect, Incoming, Packet, PacketId, ReasonCode, Version,
 };
 use crate::metrics::{Counters, Gauge};
+pub use crate::persistence::Seq;
 use crate::persistence::{Change, Corrupt, GroupChange, Record};
 use crate::rng::Rng;
 use crate::router::Matches;
-pub use crate::session::{ConnId, Peer};
 use crate::session::{Authority, Identity, Session, SessionId};
+pub use crate::session::{ConnId, Peer};
 use crate::time::Time;
 
-pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Seq, Storage, Target, Verdict};
-use link::{Link, Links, Online};
-=======
-pub use crate::persistence::Seq;
-pub use crate::session::{ConnId, Peer};
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
->>>>>>> hub
+use link::{Link, Links, Online};
 pub use options::{Options, Overflow};
 use store::Store;
 use timers::{Timer, Timers};
@@ -102,6 +97,8 @@ pub struct Broker {
     storage: Storage,
     /// Set by `Stopping`: nobody is let in any more.
     is_stopping: bool,
+    /// Connections to end when the event has been handled.
+    doomed: Vec<ConnId>,
     /// Reused by what has no cache of its own.
     matches: Matches,
     /// Reused by PUBLISH packets whose properties are not forwarded as they are.
@@ -133,6 +130,7 @@ impl Broker {
             seq: Seq(0),
             storage: Storage::Well,
             is_stopping: false,
+            doomed: Vec::new(),
             matches: Matches::default(),
             properties: Vec::new(),
         }
@@ -174,13 +172,15 @@ impl Broker {
             Event::Stopping => self.on_stopping(now, effects),
             Event::Tick => self.on_tick(now, effects),
         }
-        self.check(now);
+        self.dismiss_doomed(now, effects);
+        self.check();
     }
 
     /// When [`Event::Tick`] is to come, if ever. Later than the last `Tick` was.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        self.timers.deadline()
+        let deadlines = [self.timers.deadline(), self.store.next_expiry()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Everything durable, as the records that would make it.
@@ -254,16 +254,15 @@ impl Broker {
         match packet {
             Incoming::Publish(publish) => self.on_publish(now, conn, &publish, effects),
             Incoming::Ack(kind, ack) => self.on_ack(now, conn, kind, &ack, effects),
+            Incoming::PingReq => {
+                let what = Outgoing::PingResp;
+                effects.list.push(Effect::Send { conn, what, after: Seq(0) });
+                Ok(())
+            }
             Incoming::Other(packet) => match *packet {
-                Packet::PingReq => {
-                    let what = Outgoing::PingResp;
-                    effects.list.push(Effect::Send { conn, what, after: Seq(0) });
-                    Ok(())
-                }
                 Packet::Subscribe(subscribe) => self.on_subscribe(now, conn, &subscribe, effects),
                 Packet::Unsubscribe(unsubscribe) => {
-                    self.on_unsubscribe(conn, &unsubscribe, effects);
-                    Ok(())
+                    self.on_unsubscribe(conn, &unsubscribe, effects)
                 }
                 Packet::Disconnect(disconnect) => {
                     self.on_disconnect(now, conn, &disconnect, effects)
@@ -274,14 +273,13 @@ impl Broker {
                 Packet::ConnAck(_)
                 | Packet::SubAck(_)
                 | Packet::UnsubAck(_)
+                | Packet::PingReq
                 | Packet::PingResp
                 | Packet::Publish(_)
                 | Packet::PubAck(_)
                 | Packet::PubRec(_)
                 | Packet::PubRel(_)
-                | Packet::PubComp(_) => {
-                    Err(Fault::protocol("a packet that only a server sends"))
-                }
+                | Packet::PubComp(_) => Err(Fault::protocol("a packet that only a server sends")),
             },
         }
     }

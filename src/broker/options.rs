@@ -65,7 +65,7 @@ pub struct Options {
     pub auto_id_prefix: String,
     /// Bytes of messages that may wait in one connection's output; beyond, they wait in the
     /// session's queue.
-    pub room: usize,
+    pub room: u32,
     /// Retained messages looked at in one go for one subscription.
     pub retained_budget: usize,
 }

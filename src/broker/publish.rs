@@ -223,11 +223,7 @@ impl Broker {
             self.retain(source, effects);
         }
         self.route(now, matches, source, effects);
-        if matches.is_empty() {
-            ReasonCode::NO_MATCHING_SUBSCRIBERS
-        } else {
-            ReasonCode::SUCCESS
-        }
+        if matches.is_empty() { ReasonCode::NO_MATCHING_SUBSCRIBERS } else { ReasonCode::SUCCESS }
     }
 
     /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7].

@@ -6,6 +6,7 @@
 //!
 //! Never decides anything and never sends.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use hashbrown::HashTable;
@@ -22,7 +23,6 @@ use crate::time::Time;
 use crate::topic_matcher::Filter;
 
 /// Sessions, subscriptions, retained messages.
-#[derive(Debug)]
 pub(super) struct Store {
     sessions: Slab<Session>,
     /// Keys live in the sessions.
@@ -31,6 +31,8 @@ pub(super) struct Store {
     by_number: Map<u64, SessionId>,
     hasher: map::Hasher,
     pub(super) router: Router,
+    /// Retained messages that expire, by when.
+    expiring: BTreeMap<(Time, u64), Rc<Message>>,
     pub(super) gauge: Rc<Gauge>,
     last_session: u64,
     last_message: u64,
@@ -45,6 +47,7 @@ impl Store {
             by_number: map::map(seed),
             hasher: map::hasher(seed),
             router: Router::new(seed, &gauge),
+            expiring: BTreeMap::new(),
             gauge,
             last_session: 0,
             last_message: 0,
@@ -132,8 +135,9 @@ impl Store {
     fn shrink(&mut self) {
         self.sessions.shrink_to_fit();
         let (sessions, hasher) = (&self.sessions, &self.hasher);
-        self.by_client_id
-            .shrink_to(sessions.len() * 2, |&key| map::hash(hasher, &*sessions[key as usize].client_id));
+        self.by_client_id.shrink_to(sessions.len() * 2, |&key| {
+            map::hash(hasher, &*sessions[key as usize].client_id)
+        });
         self.by_number.shrink_to(self.by_number.len() * 2);
     }
 
@@ -230,12 +234,41 @@ impl Store {
 
     /// Keeps a retained message instead of the one its topic had.
     pub(super) fn retain(&mut self, message: Rc<Message>) {
-        self.router.retained.insert(message);
+        if let Some(at) = message.expires() {
+            self.expiring.insert((at, message.number), Rc::clone(&message));
+        }
+        let old = self.router.retained.insert(message);
+        self.forget_expiry(old);
     }
 
     /// Forgets the retained message of a topic.
     pub(super) fn unretain(&mut self, topic: &str) {
-        self.router.retained.remove(topic);
+        let old = self.router.retained.remove(topic);
+        self.forget_expiry(old);
+    }
+
+    fn forget_expiry(&mut self, old: Option<Rc<Message>>) {
+        if let Some(old) = old
+            && let Some(at) = old.expires()
+        {
+            self.expiring.remove(&(at, old.number));
+        }
+    }
+
+    /// When the first retained message expires.
+    pub(super) fn next_expiry(&self) -> Option<Time> {
+        self.expiring.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    /// The topic of a retained message that has expired.
+    pub(super) fn expired_retained(&self, now: Time) -> Option<Box<str>> {
+        let ((at, _), message) = self.expiring.first_key_value()?;
+        (*at <= now).then(|| message.topic().into())
+    }
+
+    /// Whether a session is there.
+    pub(super) fn contains(&self, id: SessionId) -> bool {
+        self.sessions.contains(id.0 as usize)
     }
 
     /// Applies a record of an earlier run.

@@ -6,8 +6,8 @@
 
 use super::{Broker, ConnId, Effects, Fault, name};
 use crate::codec::{
-    Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck,
-    Unsubscribe, Version,
+    Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
+    Version,
 };
 use crate::metrics::DropReason;
 use crate::persistence::{Change, GroupChange, Record};
@@ -64,7 +64,11 @@ impl Broker {
         if !self.allows_all
             && !self.authority.may(&online.identity, Access::Subscribe, filter.as_str())
         {
-            log::info!("Client {} may not subscribe to {}", name(&online.identity), filter.as_str());
+            log::info!(
+                "Client {} may not subscribe to {}",
+                name(&online.identity),
+                filter.as_str()
+            );
             return match version {
                 Version::V5 => ReasonCode::NOT_AUTHORIZED,
                 Version::V311 => ReasonCode::UNSPECIFIED_ERROR,
@@ -93,7 +97,12 @@ impl Broker {
 
     /// Whether a subscription brings retained messages ([MQTT-3.3.1-9], [MQTT-3.3.1-10],
     /// [MQTT-3.3.1-11] of 5.0), and there is any it could bring.
-    fn is_owed_retained(&self, filter: Filter<'_>, options: SubscribeOptions, is_new: bool) -> bool {
+    fn is_owed_retained(
+        &self,
+        filter: Filter<'_>,
+        options: SubscribeOptions,
+        is_new: bool,
+    ) -> bool {
         let wants = match options.retain_handling {
             RetainHandling::Send => true,
             RetainHandling::SendIfNew => is_new,

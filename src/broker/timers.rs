@@ -49,6 +49,11 @@ impl Timers {
         self.set.remove(&(at, timer));
     }
 
+    /// Whether an entry is there.
+    pub(super) fn has(&self, at: Time, timer: Timer) -> bool {
+        self.set.contains(&(at, timer))
+    }
+
     /// Takes the earliest entry if it is due.
     pub(super) fn due(&mut self, now: Time) -> Option<Timer> {
         let (at, timer) = *self.set.first()?;

@@ -37,6 +37,21 @@ pub enum Error {
     TopicAlias,
 }
 
+impl Error {
+    /// What is wrong, without the numbers: fit for a reason string.
+    #[must_use]
+    pub const fn what(&self) -> &'static str {
+        match self {
+            Self::Malformed(what) | Self::Protocol(what) => what,
+            Self::TooLarge { .. } => "packet too large",
+            Self::ProtocolName => "not a protocol name of MQTT",
+            Self::UnsupportedVersion { .. } => "unsupported protocol level",
+            Self::Unexpected(_) => "a packet that has no place here",
+            Self::TopicAlias => "topic alias of 0",
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

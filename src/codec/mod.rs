@@ -100,6 +100,9 @@ impl QoS {
 pub struct PacketId(NonZeroU16);
 
 impl PacketId {
+    /// The highest.
+    pub const MAX: Self = Self(NonZeroU16::MAX);
+
     /// `None` for 0.
     #[must_use]
     pub const fn new(id: u16) -> Option<Self> {

@@ -173,6 +173,13 @@ impl<'a> PropertiesRef<'a> {
         }
     }
 
+    /// What [`Self::forwardable`] would append, where it lies, if it lies in one piece: nearly
+    /// always.
+    #[must_use]
+    pub const fn as_forwardable(&self) -> Option<&'a [u8]> {
+        if self.kept_back == 0 { Some(self.raw) } else { None }
+    }
+
     /// How many bytes [`Self::forwardable`] appends.
     #[must_use]
     pub const fn forwardable_len(&self) -> usize {

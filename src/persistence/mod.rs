@@ -20,7 +20,6 @@ use std::io;
 pub use memory::Memory;
 pub use record::{Change, GroupChange, Record};
 
-<<<<<<< HEAD
 /// Records of an earlier run that do not fit together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt {
@@ -35,7 +34,7 @@ impl std::fmt::Display for Corrupt {
 }
 
 impl std::error::Error for Corrupt {}
-=======
+
 /// Number of a record: 1, 2, 3 ... as emitted; 0 stands before all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(pub u64);
@@ -58,4 +57,3 @@ pub trait Disk {
     /// The last record that is durable, and with it all before it. Never goes back.
     fn durable(&mut self) -> Seq;
 }
->>>>>>> hub

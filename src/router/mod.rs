@@ -129,7 +129,6 @@ impl Matches {
 }
 
 /// Subscriptions, shared subscriptions and retained messages.
-#[derive(Debug)]
 pub struct Router {
     tree: Tree<Subscribers>,
     groups: Map<u32, Group>,

@@ -90,7 +90,8 @@ impl<T> Outbound<T> {
     pub fn next_id(&self) -> PacketId {
         assert!(!self.is_full(), "a window is smaller than the number of identifiers");
         let mut at = self.next;
-        while self.oldest().is_some_and(|oldest| at - oldest >= IDS) && self.find(id_of(at)).is_some()
+        while self.oldest().is_some_and(|oldest| at - oldest >= IDS)
+            && self.find(id_of(at)).is_some()
         {
             at += 1;
         }
@@ -342,8 +343,7 @@ mod tests {
             let mut model: BTreeMap<u16, (Awaiting, u32)> = BTreeMap::new();
             for n in 0..3000 {
                 if model.len() < 40 && rng.chance(1, 2) {
-                    let qos =
-                        if rng.chance(1, 2) { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
+                    let qos = if rng.chance(1, 2) { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
                     let id = send(&mut window, qos, n);
                     let awaiting =
                         if qos == QoS::AtLeastOnce { Awaiting::Ack } else { Awaiting::Received };
