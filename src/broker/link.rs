@@ -3,8 +3,8 @@
 //! Owns: the states a connection passes through, each with only what is valid in it.
 //!
 //! ```text
-//! Awaiting ──CONNECT──> Judging ──Granted──> Online ──DISCONNECT, fault, take-over──> Leaving
-//!     └────────────── immediate answer ────────^
+//! Awaiting --CONNECT--> Judging --Granted--> Online --DISCONNECT, fault, take-over--> Leaving
+//!     +-------------- immediate answer --------^
 //! ```
 //!
 //! Never outlives its connection; what does is the session.
@@ -77,7 +77,7 @@ pub(super) struct Online {
     /// Where resending stands; absent once it is done.
     pub(super) resume: Option<Resume>,
     /// Topics the client has given an alias; index 0 is alias 1.
-    pub(super) aliases: Option<Box<Vec<Option<Rc<str>>>>>,
+    pub(super) aliases: Option<Box<[Option<Rc<str>>]>>,
     /// Who got the last message.
     pub(super) last_topic: Option<Box<LastTopic>>,
 }
