@@ -1,0 +1,8 @@
+//! The one integration-test binary: everything that drives the real broker from outside.
+
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod simulation;
