@@ -41,7 +41,10 @@ fn run() -> Result<(), Failure> {
     let arguments = std::env::args_os().skip(1);
     let matches = cli::parse("mqtt-broker", BROKER, arguments)?;
     if matches.opt_present("help") {
-        print(&cli::usage("Usage: mqtt-broker [OPTION]...\nAn MQTT 3.1, 3.1.1 and 5.0 broker.", BROKER));
+        print(&cli::usage(
+            "Usage: mqtt-broker [OPTION]...\nAn MQTT 3.1, 3.1.1 and 5.0 broker.",
+            BROKER,
+        ));
         return Ok(());
     }
     if matches.opt_present("version") {
