@@ -10,7 +10,7 @@ use std::rc::Rc;
 use log::{debug, info};
 
 use super::link::{Judging, Link};
-use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Verdict, name};
+use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Storage, Verdict, name};
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
 };
@@ -314,6 +314,9 @@ impl Broker {
         });
         let after = self.gate(self.store.session(session));
         self.send(conn, Packet::ConnAck(answer), after, effects);
+        if self.storage != Storage::Well {
+            self.hold(now, conn, true, effects);
+        }
         self.pump(now, session, effects);
     }
 

@@ -19,7 +19,7 @@ use crate::codec::{PacketId, PublishHead, QoS, ReasonCode, Version};
 use crate::message::{Delivery, Message, Parts};
 use crate::metrics::DropReason;
 use crate::persistence::Change;
-use crate::router::{Matches, Subscriber, count};
+use crate::router::{Matches, count};
 use crate::session::{Queue, Session, SessionId};
 use crate::time::Time;
 
@@ -329,7 +329,12 @@ pub(super) fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -
         // acknowledgements, but not its own kind.
         return queue.is_none_or(|queue| !queue.has_qos0());
     }
-    online.quota > 0 && online.resume.is_none() && queue.is_none_or(Queue::is_empty)
+    online.resume.is_none() && queue.is_none_or(Queue::is_empty) && has_window(online, session)
+}
+
+/// Whether one more message above QoS 0 may be on its way.
+pub(super) fn has_window(online: &Online, session: &Session) -> bool {
+    online.quota > 0 && session.inflight() < usize::from(online.window)
 }
 
 /// Bytes of the whole packet, which is what it takes of a connection's room.
@@ -368,7 +373,7 @@ fn delivery(message: Option<Rc<Message>>, terms: Terms<'_>) -> Delivery {
     }
 }
 
-/// The member's subscription identifier, as a list of none or one.
-pub(super) fn identifier_of(member: &Subscriber) -> Vec<u32> {
-    if member.identifier == 0 { Vec::new() } else { vec![member.identifier] }
+/// A subscription identifier as a list of one, or of none if it is 0.
+pub(super) const fn identifiers(identifier: &u32) -> &[u32] {
+    if *identifier == 0 { &[] } else { std::slice::from_ref(identifier) }
 }

@@ -7,7 +7,7 @@
 
 use log::warn;
 
-use super::deliver::{Source, Terms, charge, identifier_of, takes};
+use super::deliver::{Source, Terms, charge, identifiers, takes};
 use super::{Broker, Effects, Overflow};
 use crate::codec::QoS;
 use crate::message::Delivery;
@@ -36,8 +36,7 @@ impl Broker {
             let session = self.store.session(member.session);
             if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
                 is_anybody_there = true;
-                let identifiers = identifier_of(&member);
-                let terms = group_terms(&member, source.parts.qos, source, &identifiers, group);
+                let terms = group_terms(&member, source, group);
                 let charge = charge(online.version, terms, &source.parts, now);
                 if charge <= online.maximum_packet_size && takes(online, session, terms.qos, charge)
                 {
@@ -48,8 +47,7 @@ impl Broker {
         };
         if let Some((member, charge)) = found {
             self.store.router.group_mut(group).served(ahead);
-            let identifiers = identifier_of(&member);
-            let terms = group_terms(&member, source.parts.qos, source, &identifiers, group);
+            let terms = group_terms(&member, source, group);
             return self.hand_over(now, member.session, terms, charge, source, effects);
         }
         let is_qos0 = source.parts.qos == QoS::AtMostOnce;
@@ -115,17 +113,11 @@ impl Broker {
     }
 }
 
-fn group_terms<'i>(
-    member: &Subscriber,
-    qos: QoS,
-    source: &Source<'_, '_>,
-    identifiers: &'i [u32],
-    group: GroupId,
-) -> Terms<'i> {
+fn group_terms<'i>(member: &'i Subscriber, source: &Source<'_, '_>, group: GroupId) -> Terms<'i> {
     Terms {
-        qos: member.options.qos.min(qos),
+        qos: member.options.qos.min(source.parts.qos),
         retain: member.options.retain_as_published && source.parts.retain,
-        identifiers,
+        identifiers: identifiers(&member.identifier),
         group: group.0,
     }
 }

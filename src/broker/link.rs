@@ -60,6 +60,9 @@ pub(super) struct Online {
     pub(super) quota: u16,
     /// What the quota began with.
     pub(super) quota_max: u16,
+    /// Packet identifiers that may be in use towards the client: the quota counts what this
+    /// connection sent, this what earlier ones left open too.
+    pub(super) window: u16,
     /// QoS 2 messages of this connection that are taken and not released.
     pub(super) taken: u16,
     /// Bytes of messages that may still be sent before some are written.

@@ -15,6 +15,7 @@
 //!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
 //!        - expire.rs      what happens because time has passed
+//!        - process.rs     storage that is behind, the end of the process
 //! ```
 //!
 //! Durable state changes only through `Store`; each change of a session that outlives its
@@ -34,6 +35,7 @@ mod expire;
 mod group;
 mod link;
 mod options;
+mod process;
 mod publish;
 mod pump;
 mod snapshot;
@@ -44,7 +46,7 @@ mod welcome;
 
 use std::rc::Rc;
 
-use log::{info, warn};
+use log::warn;
 
 use crate::codec::{self, Disconnect, Incoming, Packet, ReasonCode, Version};
 use crate::metrics::{Counters, Gauge};
@@ -174,7 +176,7 @@ impl Broker {
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
             Event::Configured(options) => self.options = *options,
-            Event::Storage { state, .. } => self.on_storage(state, effects),
+            Event::Storage { state, .. } => self.on_storage(now, state, effects),
             Event::Stopping => self.on_stopping(now, effects),
             Event::Tick => self.on_tick(now, effects),
         }
@@ -360,33 +362,6 @@ impl Broker {
         self.disarm_link(conn);
         self.links.replace(conn, Link::Leaving);
         effects.list.push(Effect::Close { conn });
-    }
-
-    fn on_storage(&mut self, state: Storage, effects: &mut Effects<'_>) {
-        if self.storage == state {
-            return;
-        }
-        self.storage = state;
-        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
-        for conn in conns {
-            effects.list.push(match state {
-                Storage::Well => Effect::Resume { conn },
-                Storage::Behind | Storage::Failed => Effect::Hold { conn },
-            });
-        }
-    }
-
-    fn on_stopping(&mut self, now: Time, effects: &mut Effects<'_>) {
-        self.is_stopping = true;
-        info!("Stopping: {} sessions", self.store.len());
-        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
-        for conn in conns {
-            if self.links.online(conn).is_some() {
-                self.dismiss(now, conn, ReasonCode::SERVER_SHUTTING_DOWN, None, effects);
-            } else if !matches!(self.links.get(conn), Some(Link::Leaving)) {
-                self.abandon(conn, effects);
-            }
-        }
     }
 }
 

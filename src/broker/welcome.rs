@@ -43,6 +43,7 @@ impl Broker {
             may_extend: expiry > 0,
             quota,
             quota_max: quota,
+            window,
             taken: 0,
             room: self.options.room,
             room_max: self.options.room,
