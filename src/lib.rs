@@ -82,6 +82,8 @@ pub mod metrics;
 pub mod persistence;
 pub mod rng;
 pub mod router;
+pub mod server;
 pub mod session;
 pub mod time;
 pub mod topic_matcher;
+pub mod transport;
