@@ -186,6 +186,22 @@ impl Publish {
         self.properties = Some(properties.as_ref().to_vec());
         self
     }
+
+    /// The QoS it has, 3 included.
+    pub(crate) fn quality(&self) -> u8 {
+        self.flags >> 1 & 0x03
+    }
+
+    /// Its packet identifier, 0 for none.
+    pub(crate) fn packet_id(&self) -> u16 {
+        self.packet_id.unwrap_or(0)
+    }
+
+    /// The same under another packet identifier, if it has one.
+    pub(crate) fn numbered(mut self, packet_id: u16) -> Self {
+        self.packet_id = self.packet_id.map(|_| packet_id);
+        self
+    }
 }
 
 impl From<Publish> for Vec<u8> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use super::{Broker, Connect, v3};
+use super::{Broker, Connect, Publish, v3};
 
 /// How long anything may take before the test fails: long, for a loaded machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,9 +47,9 @@ impl Packet {
     }
 
     /// The packet identifier of a PUBLISH with QoS above 0.
-    pub(crate) fn publish_id(&self) -> u16 {
-        assert!(self.first() & 0xf0 == 0x30 && self.first() & 0x06 != 0, "{self:?} has no id");
-        self.u16_at(2 + usize::from(self.u16_at(0)))
+    pub(crate) fn publish_id(&self) -> Option<u16> {
+        let numbered = self.first() & 0xf0 == 0x30 && self.first() & 0x06 != 0;
+        numbered.then(|| self.u16_at(2 + usize::from(self.u16_at(0))))
     }
 }
 
@@ -108,6 +108,49 @@ impl Raw {
             let got = self.packet();
             assert!(got.bytes == wanted, "expected {}\n     got {got:?}", dump(&wanted));
         }
+        self
+    }
+
+    /// The next packet must be this PUBLISH under whatever packet identifier, which is returned
+    /// (0 at QoS 0). Nothing is acknowledged.
+    pub(crate) fn expect_publish(&mut self, wanted: Publish) -> u16 {
+        let got = self.packet();
+        let id = got.publish_id().unwrap_or(0);
+        let wanted = Vec::from(wanted.numbered(id));
+        assert!(got.bytes == wanted, "expected {}\n     got {got:?}", dump(&wanted));
+        id
+    }
+
+    /// As `expect_publish`, then acknowledged to the end of its QoS.
+    pub(crate) fn accept(&mut self, wanted: Publish) -> &mut Self {
+        let quality = wanted.quality();
+        let id = self.expect_publish(wanted);
+        match quality {
+            0 => self,
+            1 => self.send(v3::puback(id)),
+            _ => self.send(v3::pubrec(id)).expect(v3::pubrel(id)).send(v3::pubcomp(id)),
+        }
+    }
+
+    /// Publishes and waits until the broker has taken the message in, with all steps of its QoS.
+    /// Any reason code that is not an error will do (5.0).
+    pub(crate) fn deliver(&mut self, publish: Publish) -> &mut Self {
+        let (quality, id) = (publish.quality(), publish.packet_id());
+        self.send(publish);
+        match quality {
+            0 => self.ping(),
+            1 => self.expect_ack(0x40, id),
+            _ => self.expect_ack(0x50, id).send(v3::pubrel(id)).expect_ack(0x70, id),
+        }
+    }
+
+    /// The next packet must be this acknowledgement, in whatever form, and no error.
+    pub(crate) fn expect_ack(&mut self, first: u8, packet_id: u16) -> &mut Self {
+        let got = self.packet();
+        let good = got.first() == first
+            && got.u16_at(0) == packet_id
+            && got.body().get(2).is_none_or(|reason| *reason < 0x80);
+        assert!(good, "expected {first:02x} for {packet_id}, got {got:?}");
         self
     }
 
