@@ -13,8 +13,8 @@ pub(crate) mod v5;
 use std::{process, thread};
 
 pub(crate) use broker::Broker;
-pub(crate) use bytes::{Connect, Publish};
-pub(crate) use raw::Raw;
+pub(crate) use bytes::{Connect, Publish, packet, text};
+pub(crate) use raw::{Packet, Raw};
 
 /// A topic of the running test alone: the test's own path, then `rest`.
 pub(crate) fn topic(rest: &str) -> String {
