@@ -88,7 +88,13 @@ impl Connect {
     }
 
     /// A will, with empty properties in 5.0; before user name and password.
-    pub(crate) fn will(self, qos: u8, retain: bool, topic: &str, payload: &str) -> Self {
+    pub(crate) fn will(
+        self,
+        qos: u8,
+        retain: bool,
+        topic: impl AsRef<[u8]>,
+        payload: impl AsRef<[u8]>,
+    ) -> Self {
         self.will_with(&[], qos, retain, topic, payload)
     }
 
@@ -98,8 +104,8 @@ impl Connect {
         will_properties: &[u8],
         qos: u8,
         retain: bool,
-        topic: &str,
-        payload: &str,
+        topic: impl AsRef<[u8]>,
+        payload: impl AsRef<[u8]>,
     ) -> Self {
         self.flags |= 0x04 | qos << 3 | u8::from(retain) << 5;
         if self.properties.is_some() {

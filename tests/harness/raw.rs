@@ -181,6 +181,16 @@ impl Raw {
         self.send(v3::PINGREQ).expect(v3::PINGRESP)
     }
 
+    /// The next packet with this first byte; those before it are passed over.
+    pub(crate) fn until(&mut self, first: u8) -> Packet {
+        loop {
+            let packet = self.packet();
+            if packet.first() == first {
+                return packet;
+            }
+        }
+    }
+
     /// All packets up to the answer to a PINGREQ sent now.
     pub(crate) fn until_ping(&mut self) -> Vec<Packet> {
         self.send(v3::PINGREQ);
@@ -205,6 +215,18 @@ impl Raw {
     pub(crate) fn disconnect(mut self) {
         self.send(v3::DISCONNECT);
         while self.next().is_some() {}
+    }
+
+    /// Nothing may come for so long. Only where time itself is what a test is about.
+    pub(crate) fn expect_silence(&mut self, time: Duration) -> &mut Self {
+        self.patience(time);
+        match self.try_packet() {
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            Err(e) => panic!("expected silence, got {e}"),
+            Ok(None) => panic!("expected silence, the broker closed the connection"),
+            Ok(Some(packet)) => panic!("expected silence, got {packet:?}"),
+        }
+        self.patience(PATIENCE)
     }
 
     /// Another bound for every read: where time itself is what a test is about.
