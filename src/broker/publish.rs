@@ -176,7 +176,11 @@ impl Broker {
                     Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
                 }
                 // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
-                _ => Fault::malformed("the topic of a PUBLISH is not valid"),
+                Invalid::Empty
+                | Invalid::TooLong
+                | Invalid::Nul
+                | Invalid::Wildcard
+                | Invalid::Share => Fault::malformed("the topic of a PUBLISH is not valid"),
             })?;
             if is_reserved(topic) {
                 return Ok(self.deny(conn, topic));
