@@ -1,6 +1,10 @@
 //! The one integration-test binary: everything that drives the real broker from outside.
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod harness;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod scenarios;

@@ -41,7 +41,10 @@ fn run() -> Result<(), Failure> {
     let arguments = std::env::args_os().skip(1);
     let matches = cli::parse("mqtt-broker", BROKER, arguments)?;
     if matches.opt_present("help") {
-        print(&cli::usage("Usage: mqtt-broker [OPTION]...\nAn MQTT 3.1, 3.1.1 and 5.0 broker.", BROKER));
+        print(&cli::usage(
+            "Usage: mqtt-broker [OPTION]...\nAn MQTT 3.1, 3.1.1 and 5.0 broker.",
+            BROKER,
+        ));
         return Ok(());
     }
     if matches.opt_present("version") {
@@ -54,10 +57,13 @@ fn run() -> Result<(), Failure> {
     }
     let port: u16 = cli::value(&matches, "port", "a number from 0 to 65535")?.unwrap_or(PORT);
     let hosts = matches.opt_strs("host");
-    let mut config = ServerConfig::default();
-    config.listeners = addresses(&hosts, port)?;
     let expected = "how many clients may connect, 0 for no limit";
-    config.max_connections = cli::value(&matches, "max-clients", expected)?.unwrap_or(0);
+    let config = ServerConfig {
+        listeners: addresses(&hosts, port)?,
+        max_connections: cli::value(&matches, "max-clients", expected)?.unwrap_or(0),
+        handles_signals: true,
+        ..ServerConfig::default()
+    };
     log_to_stderr(level(matches.opt_present("quiet"), matches.opt_present("verbose")));
     serve(config, hosts.is_empty())
 }

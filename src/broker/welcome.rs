@@ -6,7 +6,7 @@
 
 use super::Broker;
 use super::link::{Judging, Online, Resume};
-use crate::codec::{ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Version};
+use crate::codec::{self, ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Version};
 use crate::session::SessionId;
 use crate::time::Time;
 
@@ -47,7 +47,9 @@ impl Broker {
             taken: 0,
             room: self.options.room,
             room_max: self.options.room,
-            maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
+            maximum_packet_size: properties
+                .maximum_packet_size
+                .map_or(LARGEST, |max| max.min(LARGEST)),
             patience_ms,
             keep_alive_by,
             stalled_by: Time::NEVER,
@@ -95,3 +97,8 @@ impl Broker {
         answer
     }
 }
+
+/// No packet can be larger, whatever its receiver takes: what arrived in one of that size may not
+/// fit with the properties its receiver gets.
+const LARGEST: u32 = 268_435_460;
+const _: () = assert!(LARGEST as usize == codec::PACKET_MAX, "the largest packet there is");
