@@ -188,7 +188,7 @@ impl Broker {
         let Some(conn) = session.conn else { return };
         let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
-        online.room -= sending.charge;
+        online.charged += u64::from(sending.charge);
         online.quota -= u16::from(sending.packet_id.is_some());
         let must_arm = online.stalled_by == Time::NEVER;
         if must_arm {
@@ -320,7 +320,7 @@ pub(super) struct Sending {
 
 /// Whether a session's connection takes a message of this QoS and size now.
 pub(super) fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -> bool {
-    if online.room < charge {
+    if !online.has_room(charge) {
         return false;
     }
     let queue = session.queue.as_deref();

@@ -43,9 +43,8 @@ impl Broker {
     ) {
         let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        online.room = online.room.saturating_add(bytes).min(online.room_max);
-        let is_drained = online.room == online.room_max;
+        online.charged = online.charged.saturating_sub(bytes as u64);
+        let is_drained = online.charged == 0;
         online.stalled_by = if is_drained { Time::NEVER } else { now.plus_ms(timeout) };
         let session = online.session;
         self.pump(now, session, effects);
@@ -198,7 +197,7 @@ impl Broker {
             (_, true) => online.quota > 0,
             (_, false) => has_window(online, self.store.session(id)),
         };
-        if online.room < charge || !may_go { Err(Offer::Waits) } else { Ok(charge) }
+        if online.has_room(charge) && may_go { Ok(charge) } else { Err(Offer::Waits) }
     }
 
     /// Sends what waits for the shared subscriptions this session is a member of.

@@ -46,7 +46,7 @@ impl Broker {
             window,
             taken: 0,
             room: self.options.room,
-            room_max: self.options.room,
+            charged: 0,
             maximum_packet_size: properties
                 .maximum_packet_size
                 .map_or(LARGEST, |max| max.min(LARGEST)),
