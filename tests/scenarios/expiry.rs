@@ -92,7 +92,8 @@ fn a_connection_stops_the_clock() {
 #[test]
 fn goodbye_may_change_the_expiry() {
     let mut world = World::new();
-    let goodbye = |secs| Disconnect { session_expiry_interval: Some(secs), ..Disconnect::default() };
+    let goodbye =
+        |secs| Disconnect { session_expiry_interval: Some(secs), ..Disconnect::default() };
     world.connect(v5_kept("a", 10));
     world.disconnect_with("a", goodbye(20));
     world.pass_ms(19_999);

@@ -165,5 +165,5 @@ fn stopping_sends_everybody_home() {
     assert_eq!(world.machine.broker.sessions(), 1);
     world.machine.check_replay();
     world.call(v5("a"));
-    assert_eq!(world.heard("a"), ["connack refused 0x8b"]);
+    assert_eq!(world.heard("a"), ["connack refused 0x88"]);
 }
