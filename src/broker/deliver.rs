@@ -227,9 +227,9 @@ impl Broker {
             |broker: &Self| broker.is_full(broker.store.session(to).queue.as_deref(), len);
         if is_full(self) {
             match self.options.overflow {
-                Overflow::DropOldest => {
+                Overflow::DropOldest if !self.is_full(None, len) => {
                     self.note_dropping(to, "oldest");
-                    while is_full(self) && self.store.session(to).queued() > 0 {
+                    while is_full(self) {
                         self.counters.drop_one(DropReason::QueueOldest);
                         self.change(to, Change::Unqueued, effects);
                     }
@@ -239,13 +239,10 @@ impl Broker {
                     self.counters.drop_one(DropReason::QueueDisconnect);
                     return self.doom(to);
                 }
-                Overflow::DropNewest | Overflow::Disconnect => {
+                Overflow::DropNewest | Overflow::DropOldest | Overflow::Disconnect => {
                     self.note_dropping(to, "newest");
                     return self.counters.drop_one(DropReason::QueueNewest);
                 }
-            }
-            if is_full(self) {
-                return self.counters.drop_one(DropReason::QueueNewest);
             }
         }
         let delivery = delivery(Some(source.keep(&mut self.store)), terms);
