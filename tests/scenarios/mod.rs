@@ -339,6 +339,7 @@ impl World {
         self.connect(v3("the end"));
         self.subscribe("the end", "#", 0);
         self.subscribe("the end", "$x/#", 0);
+        self.pass(60);
         let retained = std::mem::take(&mut self.people.get_mut("the end").unwrap().heard);
         for packet in retained {
             let Packet::Publish(publish) = packet else { continue };

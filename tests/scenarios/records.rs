@@ -56,6 +56,7 @@ fn what_a_kept_session_is_told_rests_on_all_records_so_far() {
 fn what_a_clean_session_is_told_waits_for_nothing_it_did_not_change() {
     let mut world = World::new();
     world.silence("a");
+    world.silence("other");
     world.connect(v3_kept("other"));
     world.subscribe("other", "kept", 1);
     world.connect(v3("a"));
@@ -109,7 +110,7 @@ fn goodbye_discards_what_waits_for_storage() {
     let mut world = World::new();
     world.connect(v5_kept("a", 60));
     world.machine.disk.is_slow = true;
-    world.send("a", &Packet::Publish(message("t", "1").at_least_once(id(1))));
+    world.send("a", &Packet::Publish(message("t", "1").at_least_once(id(1)).retain(true)));
     let old = world.conn("a");
     world.call(v5_kept("a", 60));
     assert!(!world.machine.is_there(old), "only DISCONNECT was left to send");

@@ -136,7 +136,9 @@ fn a_subscription_to_everything_needs_no_memory_for_it() {
     world.connect(v3("a"));
     world.subscribe("a", "t/#", 1);
     world.pass(60);
-    let heard = world.heard("a");
+    let mut heard = world.heard("a");
+    // QoS 0 may overtake QoS 1 on its way.
+    heard.sort();
     assert_eq!(heard.len(), COUNT);
     assert!(heard.iter().enumerate().all(|(n, line)| line.starts_with(&format!("t/{n:05}="))));
     assert_eq!(world.machine.broker.counters().dropped_in_all(), 0);

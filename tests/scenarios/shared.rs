@@ -230,18 +230,41 @@ fn what_waits_is_durable_while_a_member_is() {
     world.end();
 }
 
+fn takes_only(name: &str, bytes: u32) -> mqtt_broker::codec::Connect {
+    let mut connect = v5_kept(name, 60);
+    connect.properties.maximum_packet_size = Some(bytes);
+    connect
+}
+
 /// A message no member can ever take must not stop what is behind it.
 #[test]
 fn what_is_too_large_for_everybody_is_dropped() {
     let mut world = World::new();
-    let mut connect = v5_kept("a", 60);
-    connect.properties.maximum_packet_size = Some(60);
-    world.connect(connect);
+    world.connect(takes_only("a", 60));
     world.subscribe("a", "$share/g/t", 1);
     world.connect(v3("p"));
-    publish(&mut world, &[&"x".repeat(100), "small"], 1);
-    assert_eq!(world.heard("a"), ["t=small q1 #1"]);
+    publish(&mut world, &[&"x".repeat(100)], 1);
     assert_eq!(world.dropped(DropReason::TooLarge), 1);
-    assert_eq!(world.machine.broker.gauge().of(mqtt_broker::metrics::Kind::Message), 0);
+    publish(&mut world, &["small"], 1);
+    assert_eq!(world.heard("a"), ["t=small q1 #1"]);
+    world.end();
+}
+
+/// What is too large for one member is not lost to another that is not here yet.
+#[test]
+fn what_is_too_large_for_one_waits_for_another() {
+    let mut world = World::new();
+    let large = "x".repeat(100);
+    world.connect(v5_kept("b", 60));
+    world.subscribe("b", "$share/g/t", 1);
+    world.cut("b");
+    world.connect(takes_only("a", 60));
+    world.subscribe("a", "$share/g/t", 1);
+    world.connect(v3("p"));
+    publish(&mut world, &[&large, "small"], 1);
+    assert_eq!(world.heard("a"), ["t=small q1 #1"]);
+    world.connect(v5_kept("b", 60));
+    assert_eq!(world.heard("b"), [format!("t={large} q1 #1")]);
+    assert_eq!(world.dropped(DropReason::TooLarge), 0);
     world.end();
 }
