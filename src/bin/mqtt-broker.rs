@@ -1,0 +1,3 @@
+//! The broker (stands in until the server is here).
+
+fn main() {}
