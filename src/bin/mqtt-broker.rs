@@ -1,3 +1,0 @@
-//! The broker (stands in until the server is here).
-
-fn main() {}
