@@ -312,11 +312,8 @@ impl<'a> Consumer<'a> {
     }
 
     fn clear(&mut self, topic: String, todo: &mut Todo) {
-        let publish = Publish {
-            qos: QoS::AtLeastOnce,
-            retain: true,
-            ..Publish::new(topic, Bytes::new())
-        };
+        let publish =
+            Publish { qos: QoS::AtLeastOnce, retain: true, ..Publish::new(topic, Bytes::new()) };
         self.clearing += 1;
         todo.push(Event::Publish { publish, token: 0 });
     }

@@ -138,7 +138,9 @@ impl Field {
         match self.what {
             'A' => self.number(properties.topic_alias, out),
             'C' => self.text(properties.content_type.as_deref().unwrap_or_default(), out),
-            'D' => out.extend_from_slice(properties.correlation_data.as_deref().unwrap_or_default()),
+            'D' => {
+                out.extend_from_slice(properties.correlation_data.as_deref().unwrap_or_default())
+            }
             'E' => self.number(properties.message_expiry_interval, out),
             'F' => self.number(properties.payload_format_indicator, out),
             'I' => self.text(&stamp.iso(), out),
@@ -319,7 +321,10 @@ mod tests {
     #[test]
     fn widths_pad_and_cut() {
         let message = message();
-        assert_eq!(written("%12t|%-12t|%.4t|%6.4t", &message), "   kitchen/t|kitchen/t   |kitc|  kitc");
+        assert_eq!(
+            written("%12t|%-12t|%.4t|%6.4t", &message),
+            "   kitchen/t|kitchen/t   |kitc|  kitc"
+        );
         assert_eq!(written("%05l|%-5l|%5l|%-05l", &message), "00005|5    |    5|5    ");
         assert_eq!(written("%.1x|%.2:x", &message), "61 22 01 c3 bc|6122:01c3:bc");
     }

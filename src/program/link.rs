@@ -28,7 +28,8 @@ pub(super) struct Link {
 impl Link {
     /// Connects to the first address of the server that answers within `patience` each.
     pub(super) fn open(settings: &Settings, patience: Duration) -> io::Result<Self> {
-        let addresses: Vec<_> = (settings.host.as_str(), settings.port).to_socket_addrs()?.collect();
+        let addresses: Vec<_> =
+            (settings.host.as_str(), settings.port).to_socket_addrs()?.collect();
         let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for address in addresses {
             match connect(address, settings.bind, patience) {

@@ -19,6 +19,7 @@ mod settings;
 mod stamp;
 pub mod table;
 mod trace;
+mod wait;
 
 pub use properties::Properties;
 pub use run::{Role, Step, Todo, run};

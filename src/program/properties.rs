@@ -77,9 +77,9 @@ impl Properties {
                 _ => Err(place.unknown()),
             },
             "disconnect" => match name {
-                "session-expiry-interval" => place
-                    .number(values, 0)
-                    .map(|secs| self.disconnect_expiry_interval = Some(secs)),
+                "session-expiry-interval" => {
+                    place.number(values, 0).map(|secs| self.disconnect_expiry_interval = Some(secs))
+                }
                 "user-property" => place.pair(values).map(|pair| self.disconnect.push(pair)),
                 _ => Err(place.unknown()),
             },

@@ -11,20 +11,17 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use nix::poll::{PollFlags, PollTimeout};
 
 use crate::client::{Client, Effect, Ending, Event};
 use crate::time::Time;
 
 use super::link::{LIMITS, Link};
+use super::wait::{Ready, Source, signals, wait};
 use super::{Clock, Failure, INPUT_OUTPUT, Settings, UNREACHABLE, ending, trace};
 
 /// What a program does with messages.
@@ -90,6 +87,7 @@ impl Todo {
 
 /// What a role has to send.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made once a message and taken apart at once")]
 pub enum Step {
     /// This, and maybe more.
     Send(Event<'static>),
@@ -124,18 +122,6 @@ pub fn run(settings: &Settings, role: &mut impl Role, clock: Clock) -> Result<()
     .run()
 }
 
-/// A byte can be read here after SIGINT or SIGTERM; the second one kills at once.
-fn signals() -> io::Result<UnixStream> {
-    let (reader, writer) = UnixStream::pair()?;
-    let once = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        signal_hook::flag::register_conditional_default(signal, Arc::clone(&once))?;
-        signal_hook::flag::register(signal, Arc::clone(&once))?;
-        signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?;
-    }
-    Ok(reader)
-}
-
 struct Runner<'a, R> {
     settings: &'a Settings,
     role: &'a mut R,
@@ -156,15 +142,6 @@ struct Runner<'a, R> {
 struct Retry {
     at: Time,
     delay_ms: u64,
-}
-
-/// What is ready, after waiting.
-#[derive(Default)]
-struct Ready {
-    socket: bool,
-    stdin: bool,
-    signal: bool,
-    nobody_reads: bool,
 }
 
 impl<R: Role> Runner<'_, R> {
@@ -329,14 +306,14 @@ impl<R: Role> Runner<'_, R> {
         if self.role.writes() {
             interests.push((Source::Stdout, stdout.as_fd(), PollFlags::empty()));
         }
-        wait(&interests, timeout).map_err(|error| {
-            Failure::new(INPUT_OUTPUT, format!("cannot wait for events: {error}"))
-        })
+        wait(&interests, timeout)
+            .map_err(|error| Failure::new(INPUT_OUTPUT, format!("cannot wait for events: {error}")))
     }
 
     fn timeout(&self) -> PollTimeout {
         let retry = self.link.is_none().then_some(self.retry.at);
-        let next = [self.client.deadline(), self.role.deadline(), retry].into_iter().flatten().min();
+        let next =
+            [self.client.deadline(), self.role.deadline(), retry].into_iter().flatten().min();
         let Some(next) = next else { return PollTimeout::NONE };
         let ms = next.ms_since(self.clock.now());
         PollTimeout::try_from(ms.min(NAP_MAX_MS)).unwrap_or(PollTimeout::MAX)
@@ -433,39 +410,6 @@ impl<R: Role> Runner<'_, R> {
             eprintln!("{}: {what}", self.settings.program);
         }
     }
-}
-
-#[derive(Clone, Copy)]
-enum Source {
-    Signal,
-    Socket,
-    Stdin,
-    Stdout,
-}
-
-/// Waits until one of `interests` is ready or the time is over.
-fn wait(
-    interests: &[(Source, BorrowedFd<'_>, PollFlags)],
-    timeout: PollTimeout,
-) -> Result<Ready, Errno> {
-    let mut fds: Vec<_> = interests.iter().map(|&(_, fd, flags)| PollFd::new(fd, flags)).collect();
-    match poll(&mut fds, timeout) {
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(errno) => return Err(errno),
-    }
-    let mut ready = Ready::default();
-    for ((source, ..), fd) in interests.iter().zip(&fds) {
-        if !fd.any().unwrap_or(false) {
-            continue;
-        }
-        match source {
-            Source::Signal => ready.signal = true,
-            Source::Socket => ready.socket = true,
-            Source::Stdin => ready.stdin = true,
-            Source::Stdout => ready.nobody_reads = true,
-        }
-    }
-    Ok(ready)
 }
 
 /// Bytes read at once.

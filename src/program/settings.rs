@@ -136,8 +136,7 @@ impl Settings {
         let connect = connect(program, arguments, nonce)?;
         let properties = arguments.properties.clone().unwrap_or_default();
         let bind = cli::value(matches, "A", "an IP address of this machine")?;
-        let window: Option<u16> =
-            cli::value(matches, "max-inflight", "a number from 1 to 65535")?;
+        let window: Option<u16> = cli::value(matches, "max-inflight", "a number from 1 to 65535")?;
         if window == Some(0) {
             return Err(Usage("--max-inflight 0: give a number from 1 to 65535".into()));
         }
