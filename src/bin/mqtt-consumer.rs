@@ -153,7 +153,8 @@ struct Consumer<'a> {
     unanswered: usize,
     /// Retained messages that are being cleared.
     clearing: usize,
-    printed: u64,
+    /// Messages that were not hidden, whether there was anything to print of them or not.
+    count: u64,
     is_done: bool,
     out: BufWriter<Stdout>,
     line: Vec<u8>,
@@ -208,7 +209,7 @@ impl<'a> Consumer<'a> {
             has_asked: false,
             unanswered: 0,
             clearing: 0,
-            printed: 0,
+            count: 0,
             is_done: false,
             out: BufWriter::with_capacity(64 * 1024, io::stdout()),
             line: Vec::new(),
@@ -296,8 +297,8 @@ impl<'a> Consumer<'a> {
             self.mute(&error, todo);
             return;
         }
-        self.printed += 1;
-        self.is_done = self.wishes.count.is_some_and(|count| self.printed >= count);
+        self.count += 1;
+        self.is_done = self.wishes.count.is_some_and(|count| self.count >= count);
         if message.retain && self.wishes.remove_retained {
             self.clear(message.topic, todo);
         }

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::codec::{
-    Ack, ConnAck, ConnAckProperties, Connect, Decoder, Limits, Publish, SubAck, SubscribeOptions, UnsubAck,
-    encode,
+    Ack, ConnAck, ConnAckProperties, Connect, Decoder, Limits, Publish, SubAck, SubscribeOptions,
+    UnsubAck, encode,
 };
 
 const LIMITS: Limits = Limits { packet: usize::MAX, connect: usize::MAX };
