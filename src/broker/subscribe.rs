@@ -111,7 +111,7 @@ impl Broker {
         let retained = &self.store.router.retained;
         let has = match Topic::parse(filter.pattern()) {
             Ok(topic) => retained.get(topic.as_str()).is_some(),
-            Err(_) => retained.len() > 0,
+            Err(_) => !retained.is_empty(),
         };
         wants && has
     }
@@ -194,6 +194,20 @@ impl Broker {
                 self.counters.drop_one(DropReason::SessionEnded);
             }
         }
+        self.forget_queue(group, is_kept, effects);
+    }
+
+    /// A session that will end with its connection makes nothing durable any more.
+    pub(super) fn leave_groups_durably(&mut self, session: SessionId, effects: &mut Effects<'_>) {
+        let groups = self.store.session(session).groups.as_slice().to_vec();
+        for group in groups {
+            self.forget_queue(group, true, effects);
+        }
+    }
+
+    /// The last member that outlives its connection leaves: what waits is not durable any more.
+    fn forget_queue(&mut self, group: u32, is_kept: bool, effects: &mut Effects<'_>) {
+        let Some(shared) = self.store.router.group(GroupId(group)) else { return };
         if is_kept && shared.kept == 1 && !shared.queue.is_empty() {
             self.record(Record::Group(group, GroupChange::Dropped), effects);
         }

@@ -5,6 +5,7 @@
 
 mod bridge;
 mod ids;
+mod sentences;
 mod v31;
 mod v311;
 mod v5;

@@ -7,6 +7,8 @@ use crate::harness::{Connect, Raw, id, topic};
 
 /// How many messages these tests leave half-way: the usual window is 20.
 const MANY: u16 = 500;
+/// How many messages are published at once where very many are.
+const BATCH: u16 = 100;
 
 #[test]
 fn shared_subscription_takes_turns() {
@@ -75,16 +77,17 @@ fn identifiers_go_round() {
     say(message.clone());
     let held = raw.expect_publish(message.clone());
     let mut publisher = client("p");
-    let batch: Vec<u8> = Vec::from(message.clone()).repeat(100);
-    for _ in 0..660 {
-        publisher.send(&batch[..]);
-        for _ in 0..100 {
+    let batch: Vec<u8> =
+        (1..=BATCH).flat_map(|id| Vec::from(message.clone().numbered(id))).collect();
+    let answers: Vec<u8> = (1..=BATCH).flat_map(puback).collect();
+    for _ in 0..=u16::MAX / BATCH {
+        publisher.send(&batch[..]).expect(&answers[..]);
+        for _ in 0..BATCH {
             let id = raw.expect_publish(message.clone());
             assert!(id != held && id != 0, "identifier {id} is in use");
             raw.send(puback(id));
         }
     }
-    publisher.until_ping();
     raw.ping();
 }
 
