@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use mqtt_broker::cli::Opt;
 use mqtt_broker::program::table;
+use mqtt_broker::server;
 
 use super::tools::{CONSUMER, PRODUCER, run};
 
@@ -46,6 +48,28 @@ fn producer_page_has_every_option() {
 #[test]
 fn consumer_page_has_every_option() {
     page_and_table_agree("mqtt-consumer.1", table::CONSUMER);
+}
+
+#[test]
+fn broker_page_has_every_option() {
+    page_and_table_agree("mqtt-broker.8", server::options::BROKER);
+}
+
+/// Says so and passes where mandoc is not installed.
+#[test]
+fn pages_are_sound() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
+    for page in fs::read_dir(pages).unwrap() {
+        let page = page.unwrap().path();
+        let lint = Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(&page).output();
+        match lint {
+            Err(error) => return println!("skipped: no mandoc ({error})"),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stdout);
+                assert!(output.status.success(), "{}: {said}", page.display());
+            }
+        }
+    }
 }
 
 #[test]

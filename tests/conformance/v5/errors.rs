@@ -6,8 +6,7 @@ use super::wire::{
 };
 use crate::conformance::cases;
 use crate::harness::v5::{
-    auth, connect, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsuback,
-    unsubscribe,
+    auth, connect, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsuback, unsubscribe,
 };
 use crate::harness::{Raw, id, packet, topic};
 
