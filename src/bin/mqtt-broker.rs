@@ -57,10 +57,13 @@ fn run() -> Result<(), Failure> {
     }
     let port: u16 = cli::value(&matches, "port", "a number from 0 to 65535")?.unwrap_or(PORT);
     let hosts = matches.opt_strs("host");
-    let mut config = ServerConfig::default();
-    config.listeners = addresses(&hosts, port)?;
     let expected = "how many clients may connect, 0 for no limit";
-    config.max_connections = cli::value(&matches, "max-clients", expected)?.unwrap_or(0);
+    let config = ServerConfig {
+        listeners: addresses(&hosts, port)?,
+        max_connections: cli::value(&matches, "max-clients", expected)?.unwrap_or(0),
+        handles_signals: true,
+        ..ServerConfig::default()
+    };
     log_to_stderr(level(matches.opt_present("quiet"), matches.opt_present("verbose")));
     serve(config, hosts.is_empty())
 }

@@ -33,6 +33,9 @@ pub struct ServerConfig {
     pub connect_timeout: Duration,
     /// How long connections may take their last bytes when the server stops.
     pub stop_timeout: Duration,
+    /// Whether SIGTERM and SIGINT stop it; they are taken over when it begins to listen. A program
+    /// that embeds the broker has its own ideas about signals, so not unless it is asked for.
+    pub handles_signals: bool,
     /// Limits and choices of the protocol. (Its connect timeout is the one above.)
     pub options: Options,
     /// Decides hashes and chosen client ids; `None` takes one from the system.
@@ -49,6 +52,7 @@ impl ServerConfig {
             max_connections: 0,
             connect_timeout: Duration::from_millis(options.connect_timeout_ms),
             stop_timeout: Duration::from_secs(5),
+            handles_signals: false,
             options,
             seed: None,
         }
