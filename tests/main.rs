@@ -1,6 +1,8 @@
 //! The one integration-test binary: everything that drives the real broker from outside.
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod harness;
