@@ -268,6 +268,7 @@ impl Broker {
             let why = Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed");
             return self.refuse(conn, version, why, effects);
         }
+        let before = self.seq;
         let expiry = self.expiry_of(connect);
         let resumed = existing.and_then(|id| self.take_over(now, id, connect.clean_start, effects));
         let session = match resumed {
@@ -312,7 +313,8 @@ impl Broker {
             topic_alias_maximum: topic_alias_maximum.min(self.options.topic_alias_maximum_out),
             maximum_packet_size,
         });
-        let after = self.gate(self.store.session(session));
+        // Who is told that an old session is gone must not meet it again after a crash.
+        let after = self.gate_since(before, session);
         self.send(conn, Packet::ConnAck(answer), after, effects);
         if self.storage != Storage::Well {
             self.hold(now, conn, true, effects);

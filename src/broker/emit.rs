@@ -50,6 +50,12 @@ impl Broker {
         if session.is_kept() { self.seq } else { Seq(0) }
     }
 
+    /// The record after which an answer may leave: all so far, if the event has made any since
+    /// `before`, whatever becomes of the session.
+    pub(super) fn gate_since(&self, before: Seq, id: SessionId) -> Seq {
+        if self.seq > before { self.seq } else { self.gate(self.store.session(id)) }
+    }
+
     pub(super) fn send(&self, conn: ConnId, packet: Packet, after: Seq, effects: &mut Effects<'_>) {
         let what = Outgoing::Packet(Box::new(packet));
         effects.list.push(Effect::Send { conn, what, after });

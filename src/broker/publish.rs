@@ -55,8 +55,7 @@ impl Broker {
         } else {
             AckKind::PubAck
         };
-        let gate = self.gate(self.store.session(session));
-        let after = if self.seq > before { self.seq } else { gate };
+        let after = self.gate_since(before, session);
         self.send_ack(conn, kind, packet_id, reason, after, effects);
         Ok(())
     }

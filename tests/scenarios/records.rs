@@ -85,6 +85,23 @@ fn what_a_clean_session_is_told_waits_for_nothing_it_did_not_change() {
     world.end();
 }
 
+/// A client that was told that its old session is gone must not find it again after a crash.
+#[test]
+fn a_clean_start_rests_on_the_end_of_the_old_session() {
+    let mut world = World::new();
+    world.connect(v3_kept("a"));
+    world.subscribe("a", "t", 1);
+    world.machine.disk.is_slow = true;
+    world.call(v3("a"));
+    assert_eq!(world.heard("a"), NOTHING);
+    world.machine.disk.finish();
+    world.settle(Vec::new());
+    assert_eq!(world.heard("a"), ["connack"]);
+    world.call(v3("a"));
+    assert_eq!(world.heard("a"), ["connack"], "nothing kept has changed");
+    world.end();
+}
+
 #[test]
 fn slow_storage_holds_back_what_rests_on_it_and_nothing_else() {
     let mut world = World::new();

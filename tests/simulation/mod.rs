@@ -12,7 +12,7 @@
 //! Each seed ends well: all faults stop, everybody connects, and every promise must be kept; then
 //! everybody goes, and nothing may be left. `cargo test simulation` runs some seeds;
 //! `SIM_SEEDS=5000 cargo test --release simulation` runs many, `SIM_SEED=7` one, and a failure
-//! prints its seed and the last things that happened.
+//! prints its seed and the last 50 things that happened (`SIM_HISTORY=1000`: so many).
 //!
 //! Never needs a socket, a file or a second.
 
@@ -72,7 +72,8 @@ impl Drop for Witness {
 }
 
 fn run(seed: u64) -> Tally {
-    let mut witness = Witness { seed, world: World::new(seed) };
+    let remembered = number("SIM_HISTORY").map_or(50, |lines| usize::try_from(lines).unwrap());
+    let mut witness = Witness { seed, world: World::new(seed, remembered) };
     let world = &mut witness.world;
     for _ in 0..STEPS {
         world.step();

@@ -53,6 +53,8 @@ pub(super) struct Peer {
     sent: Vec<Sent>,
     taken: BTreeSet<u16>,
     next_id: u16,
+    /// Which session its state belongs to.
+    session: u64,
     /// QoS 2 messages its application got in this session.
     seen: BTreeSet<(String, Vec<u8>)>,
     /// How many acknowledgements of its messages it has seen.
@@ -74,6 +76,7 @@ impl Peer {
             sent: Vec::new(),
             taken: BTreeSet::new(),
             next_id: 0,
+            session: 0,
             seen: BTreeSet::new(),
             settled: 0,
             sessions_lost: 0,
@@ -126,7 +129,8 @@ impl Peer {
                 self.phase = Phase::Online;
                 let quota = answer.properties.receive_maximum.unwrap_or(u16::MAX);
                 self.quota = usize::from(quota).min(30);
-                if answer.session_present { self.resume() } else { self.begin() }
+                assert!(answer.session_present || self.sent.is_empty(), "a session is forgotten");
+                self.resume()
             }
             Packet::Publish(publish) => self.take(publish, refuses).into_iter().collect(),
             Packet::PubAck(ack) => self.on_ack(ack, Awaits::Ack),
@@ -148,13 +152,21 @@ impl Peer {
         }
     }
 
+    /// A CONNACK that is lost may have said that the session is a new one, and the next one says
+    /// that it is present: then a client takes it for the old one, and no broker can help it. So
+    /// clients here are told which session it is.
+    pub(super) fn meet(&mut self, session: u64) {
+        if std::mem::replace(&mut self.session, session) != session {
+            self.begin();
+        }
+    }
+
     /// A session that is not there any more takes everything along.
-    fn begin(&mut self) -> Vec<Packet> {
+    fn begin(&mut self) {
         self.sessions_lost += 1;
         self.sent.clear();
         self.taken.clear();
         self.seen.clear();
-        Vec::new()
     }
 
     fn resume(&self) -> Vec<Packet> {

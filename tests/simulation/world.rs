@@ -37,16 +37,19 @@ pub(super) struct World {
     pub(super) peers: Vec<Peer>,
     /// What clients have sent and the broker has not read.
     pub(super) uplinks: BTreeMap<ConnId, (usize, VecDeque<Packet>)>,
+    /// Which session each connection was given.
+    sessions: BTreeMap<ConnId, u64>,
     /// The model after each unit that is not durable yet, by the number of records there were.
     checkpoints: Vec<(usize, Model)>,
     pub(super) letters: u64,
     pub(super) tally: Tally,
     pub(super) history: VecDeque<String>,
+    remembered: usize,
     is_behind: bool,
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, remembered: usize) -> Self {
         let mut rng = Rng::new(seed);
         let swarm = Swarm::new(&mut rng);
         let mut machine = Machine::new(swarm.options.clone(), rng.next_u64());
@@ -57,9 +60,11 @@ impl World {
             peers: versions.map(|(index, version)| Peer::new(index, *version)).collect(),
             checkpoints: vec![(0, model.clone())],
             uplinks: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             letters: 0,
             tally: Tally::default(),
             history: VecDeque::new(),
+            remembered,
             is_behind: false,
             rng,
             swarm,
@@ -99,7 +104,7 @@ impl World {
     }
 
     pub(super) fn note(&mut self, line: impl FnOnce() -> String) {
-        if self.history.len() == 50 {
+        if self.history.len() >= self.remembered {
             self.history.pop_front();
         }
         let line = format!("{} {}", self.machine.now, line());
@@ -112,6 +117,11 @@ impl World {
             self.note(|| describe(said));
         }
         self.model.check(said);
+        for said in said {
+            if let Said::Sent { conn, packet: Packet::ConnAck(_), .. } = said {
+                self.sessions.insert(*conn, self.model.session_of(*conn));
+            }
+        }
         if self.machine.disk.is_slow {
             let count = self.machine.disk.records().len();
             if self.checkpoints.last().is_none_or(|(last, _)| *last < count) {
@@ -213,6 +223,9 @@ impl World {
             return;
         }
         let refuses = refuses && peer.version == mqtt_broker::codec::Version::V5;
+        if matches!(packet, Packet::ConnAck(_)) {
+            peer.meet(self.sessions[&conn]);
+        }
         let answers = peer.receive(packet, refuses);
         if peer.phase == Phase::Leaving {
             return;
@@ -305,8 +318,8 @@ impl World {
         for peer in &mut self.peers {
             peer.loses_connection();
         }
-        self.model = model;
-        self.model.crashed(self.machine.now);
+        let lost = std::mem::replace(&mut self.model, model);
+        self.model.crashed(self.machine.now, &lost);
         let said = self.machine.crash(count);
         self.checkpoints.truncate(place + 1);
         self.check(&said);

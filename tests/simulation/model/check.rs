@@ -57,6 +57,12 @@ impl Letter {
         !self.has_expired(now) || self.created == now
     }
 
+    /// What is sent now may be this, to judge by the time.
+    fn may_be(&self, publish: &Publish, version: Version, now: Time) -> bool {
+        let expected = if version == Version::V5 { self.remaining(now) } else { None };
+        self.may_go(now) && publish.properties.message_expiry_interval == expected
+    }
+
     /// Seconds left, rounded up, as a 5.0 client is told.
     fn remaining(&self, now: Time) -> Option<u32> {
         let left = self.created.plus_secs(self.expiry?).ms_since(now).div_ceil(1000);
@@ -116,7 +122,8 @@ impl Model {
         let newest = self.seq;
         let made_records = self.seq > self.before;
         let is_kept = self.session_at(conn).is_some_and(|session| session.is_kept());
-        let is_ack = matches!(packet, Packet::PubAck(_) | Packet::PubRec(_));
+        let is_ack =
+            matches!(packet, Packet::PubAck(_) | Packet::PubRec(_) | Packet::ConnAck(_));
         let is_free = matches!(packet, Packet::PingResp | Packet::Disconnect(_));
         let expected = if is_free {
             Seq(0)
@@ -196,7 +203,6 @@ impl Model {
     fn sent_first(&mut self, target: &Target, publish: &Publish) {
         let conn = target.conn;
         let (now, version) = (self.now, self.links[&conn].version);
-        self.forget_unsendable(conn);
         let owed = match self.take_owed(conn, publish) {
             Some(owed) => {
                 self.balance.sent += 1;
@@ -209,6 +215,7 @@ impl Model {
         let Some(packet_id) = publish.packet_id else {
             return assert_eq!(target.after, Seq(0), "QoS 0 waits for nothing");
         };
+        self.forget_unsendable(conn);
         self.sendings += 1;
         let (order, before, seq) = (self.sendings, self.before, self.seq);
         let session = self.session_at(conn).expect("online");
@@ -240,7 +247,7 @@ impl Model {
 
     /// The message as the session, or a shared subscription it is a member of, was owed it.
     fn take_owed(&mut self, conn: ConnId, publish: &Publish) -> Option<Owed> {
-        let now = self.now;
+        let (now, version) = (self.now, self.links[&conn].version);
         let client = self.links[&conn].client;
         let session = self.sessions.get_mut(&client).expect("online");
         let latest = &mut session.latest;
@@ -248,8 +255,8 @@ impl Model {
         let is_it = |owed: &Owed| {
             owed.is(publish) && latest.get(&key(owed)).is_none_or(|last| *last < owed.arrival)
         };
-        // Two may look the same, of which the queue has dropped one that has expired.
-        let is_fresh = |owed: &Owed| is_it(owed) && owed.letter.may_go(now);
+        // Two may look the same, of which the queue has dropped one.
+        let is_fresh = |owed: &Owed| is_it(owed) && owed.letter.may_be(publish, version, now);
         let waiting = &session.waiting;
         let place = waiting.iter().position(is_fresh).or_else(|| waiting.iter().position(is_it));
         if let Some(place) = place {
@@ -266,7 +273,7 @@ impl Model {
                 ..owed.clone()
             };
             let is_it = |owed: &Owed| owed.is_same_message(publish) && as_member(owed).is(publish);
-            let is_fresh = |owed: &Owed| is_it(owed) && owed.letter.may_go(now);
+            let is_fresh = |owed: &Owed| is_it(owed) && owed.letter.may_be(publish, version, now);
             let waiting = &group.waiting;
             let place = waiting.iter().position(is_fresh);
             if let Some(place) = place.or_else(|| waiting.iter().position(is_it)) {
@@ -279,7 +286,6 @@ impl Model {
     /// The message as a new subscription brings it.
     fn take_retained(&mut self, conn: ConnId, publish: &Publish) -> Owed {
         let client = self.links[&conn].client;
-        let packet_max = self.links[&conn].packet_max;
         let session = self.sessions.get_mut(&client).expect("online");
         let letter = self.retained.get(&publish.topic);
         // Of several that could have brought it, one that must; others may be over.
@@ -298,16 +304,14 @@ impl Model {
                 identifiers: (*identifier != 0).then_some(*identifier).into_iter().collect(),
                 group: None,
             };
-            let is_next = run.last.as_deref().is_none_or(|last| last < &*publish.topic);
+            let is_next = !run.sent.contains(&publish.topic);
             let is_own = options.no_local && letter.publisher == client;
             if !matches(filter, &publish.topic) || !owed.is(publish) || !is_next || is_own {
                 continue;
             }
             assert!(!letter.has_expired(self.now), "expired and retained: {publish:?}");
             run.must.remove(&publish.topic);
-            let missed = run.must.range::<String, _>(..&publish.topic).next();
-            assert!(missed.is_none() || packet_max < u32::MAX, "left out: {missed:?}");
-            run.last = Some(publish.topic.clone());
+            run.sent.insert(publish.topic.clone());
             return owed;
         }
         panic!("owed to nobody: {} ({:?})", show(&Packet::Publish(publish.clone())), session)

@@ -4,6 +4,7 @@
 //!
 //! Never predicts more than the standard does: what is sent when is the broker's choice.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use bytes::Bytes;
@@ -141,7 +142,7 @@ impl Model {
                     });
                     let must = must.map(|(topic, _)| topic.clone()).collect();
                     let session = self.sessions.get_mut(&client).expect("online");
-                    session.runs.insert(filter, Run { last: None, must });
+                    session.runs.insert(filter, Run { sent: BTreeSet::new(), must });
                 }
             }
             let session = self.sessions.get_mut(&client).expect("online");

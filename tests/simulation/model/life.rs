@@ -222,7 +222,9 @@ impl Model {
 
     /// The process ended without warning: what ends with a connection has ended, without Will,
     /// and what is left counts from now.
-    pub(in super::super) fn crashed(&mut self, now: Time) {
+    pub(in super::super) fn crashed(&mut self, now: Time, lost: &Self) {
+        // Nobody takes one session for another.
+        self.openings = lost.openings;
         self.seq = Seq(0);
         self.begin(now);
         self.links.clear();

@@ -80,7 +80,8 @@ struct Flight {
 /// Retained messages a subscription brings.
 #[derive(Clone, Debug, Default)]
 struct Run {
-    last: Option<String>,
+    /// Topics that have come.
+    sent: BTreeSet<String>,
     /// Topics that must still come.
     must: BTreeSet<String>,
 }
@@ -237,6 +238,11 @@ impl Model {
         for (filter, group) in &self.groups {
             assert!(group.waiting.is_empty(), "{filter}: {:?}", group.waiting);
         }
+    }
+
+    /// Which session a connection has just been given.
+    pub(super) fn session_of(&self, conn: ConnId) -> u64 {
+        self.sessions[&self.links[&conn].client].number
     }
 
     fn session_at(&mut self, conn: ConnId) -> Option<&mut Session> {
