@@ -6,12 +6,14 @@
 //!
 //! Never excuses anything that was not foreseen.
 
+use std::collections::BTreeSet;
+
 use mqtt_broker::broker::{ConnId, Overflow, Seq, Target};
 use mqtt_broker::codec::{self, Packet, Publish, PublishProperties, QoS, Version};
 use mqtt_broker::time::Time;
 
 use super::route::matches;
-use super::{Flight, Letter, Model, Owed};
+use super::{Copied, Flight, Letter, Model, Owed, Session};
 use crate::machine::{Said, show};
 
 impl Owed {
@@ -70,6 +72,24 @@ impl Letter {
     }
 }
 
+impl Session {
+    /// Finds a run for a copy, if need be by finding others for other copies.
+    fn explain(&mut self, place: usize, tried: &mut BTreeSet<usize>) -> bool {
+        let Copied { topic, runs } = self.copied[place].clone();
+        for run in runs {
+            if !tried.insert(run) {
+                continue;
+            }
+            let taken = self.runs[run].sent.get(&topic).copied();
+            if taken.is_none_or(|other| self.explain(other, tried)) {
+                self.runs[run].sent.insert(topic, place);
+                return true;
+            }
+        }
+        false
+    }
+}
+
 impl Model {
     /// The broker's answer to the event the model was told of last.
     pub(in super::super) fn check(&mut self, said: &[Said]) {
@@ -122,8 +142,7 @@ impl Model {
         let newest = self.seq;
         let made_records = self.seq > self.before;
         let is_kept = self.session_at(conn).is_some_and(|session| session.is_kept());
-        let is_ack =
-            matches!(packet, Packet::PubAck(_) | Packet::PubRec(_) | Packet::ConnAck(_));
+        let is_ack = matches!(packet, Packet::PubAck(_) | Packet::PubRec(_) | Packet::ConnAck(_));
         let is_free = matches!(packet, Packet::PingResp | Packet::Disconnect(_));
         let expected = if is_free {
             Seq(0)
@@ -288,31 +307,30 @@ impl Model {
         let client = self.links[&conn].client;
         let session = self.sessions.get_mut(&client).expect("online");
         let letter = self.retained.get(&publish.topic);
-        // Of several that could have brought it, one that must; others may be over.
-        let mut runs: Vec<_> = session.runs.iter_mut().collect();
-        runs.sort_by_key(|(_, run)| !run.must.contains(&publish.topic));
-        for (filter, run) in runs {
-            let (Some(letter), Some((options, identifier))) = (letter, session.subs.get(filter))
-            else {
-                continue;
-            };
+        assert!(session.subs.keys().any(|filter| matches(filter, &publish.topic)), "{publish:?}");
+        let mut found = None;
+        let mut runs = Vec::new();
+        for (place, run) in session.runs.iter().enumerate() {
+            let Some(letter) = letter else { break };
             let owed = Owed {
                 letter: letter.clone(),
                 arrival: 0,
-                qos: options.qos.min(letter.qos),
+                qos: run.options.qos.min(letter.qos),
                 retain: true,
-                identifiers: (*identifier != 0).then_some(*identifier).into_iter().collect(),
+                identifiers: (run.identifier != 0).then_some(run.identifier).into_iter().collect(),
                 group: None,
             };
-            let is_next = !run.sent.contains(&publish.topic);
-            let is_own = options.no_local && letter.publisher == client;
-            if !matches(filter, &publish.topic) || !owed.is(publish) || !is_next || is_own {
-                continue;
+            let is_own = run.options.no_local && letter.publisher == client;
+            let matches = matches(run.filter, &publish.topic) && owed.is(publish);
+            if matches && !is_own && !run.is_over {
+                assert!(!letter.has_expired(self.now), "expired and retained: {publish:?}");
+                runs.push(place);
+                found = Some(owed);
             }
-            assert!(!letter.has_expired(self.now), "expired and retained: {publish:?}");
-            run.must.remove(&publish.topic);
-            run.sent.insert(publish.topic.clone());
-            return owed;
+        }
+        session.copied.push(Copied { topic: publish.topic.clone(), runs });
+        if session.explain(session.copied.len() - 1, &mut BTreeSet::new()) {
+            return found.expect("a run that explains it");
         }
         panic!("owed to nobody: {} ({:?})", show(&Packet::Publish(publish.clone())), session)
     }

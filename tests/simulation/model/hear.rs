@@ -4,14 +4,14 @@
 //!
 //! Never predicts more than the standard does: what is sent when is the broker's choice.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use mqtt_broker::broker::ConnId;
 use mqtt_broker::codec::{
-    Ack, Disconnect, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe, Unsubscribe,
-    Version,
+    Ack, Disconnect, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeOptions,
+    Unsubscribe, Version,
 };
 use mqtt_broker::time::Time;
 
@@ -135,27 +135,38 @@ impl Model {
                     RetainHandling::SendIfNew => is_new,
                     RetainHandling::DoNotSend => false,
                 };
-                if wants {
-                    let is_own = |letter: &Letter| options.no_local && letter.publisher == client;
-                    let must = self.retained.iter().filter(|(topic, letter)| {
-                        matches(filter, topic) && !letter.has_expired(self.now) && !is_own(letter)
-                    });
-                    let must = must.map(|(topic, _)| topic.clone()).collect();
-                    let session = self.sessions.get_mut(&client).expect("online");
-                    session.runs.insert(filter, Run { sent: BTreeSet::new(), must });
-                }
+                self.begin_run(client, filter, (*options, identifier), wants);
             }
             let session = self.sessions.get_mut(&client).expect("online");
             session.subs.insert(filter, (*options, identifier));
-            if let Some(run) = session.runs.get_mut(filter)
-                && options.no_local
-            {
-                // Values of its own are left out, whenever they came.
-                let retained = &self.retained;
-                run.must.retain(|topic| retained[topic].publisher != client);
-            }
         }
         self.reply(conn, format!("suback #{} {}", subscribe.packet_id.get(), granted.join(",")));
+    }
+
+    /// A subscription may bring retained messages, from the first on if it is to.
+    fn begin_run(
+        &mut self,
+        client: usize,
+        filter: &'static str,
+        (options, identifier): (SubscribeOptions, u32),
+        wants: bool,
+    ) {
+        let is_wanted = |letter: &Letter| {
+            !letter.has_expired(self.now) && !(options.no_local && letter.publisher == client)
+        };
+        let session = self.sessions.get_mut(&client).expect("online");
+        for run in session.runs.iter_mut().filter(|run| run.filter == filter && !run.is_over) {
+            // Unless a new one begins, it goes on as it is from now.
+            (run.options, run.identifier, run.is_over) = (options, identifier, wants);
+            run.must.retain(|topic| !wants && is_wanted(&self.retained[topic]));
+        }
+        if wants {
+            let must = self.retained.iter().filter(|(topic, _)| matches(filter, topic));
+            let must = must.filter(|(_, letter)| is_wanted(letter));
+            let must = must.map(|(topic, _)| topic.clone()).collect();
+            let (sent, is_over) = (BTreeMap::new(), false);
+            session.runs.push(Run { filter, options, identifier, must, sent, is_over });
+        }
     }
 
     fn on_unsubscribe(&mut self, conn: ConnId, unsubscribe: &Unsubscribe) {
@@ -164,7 +175,10 @@ impl Model {
         for filter in &unsubscribe.filters {
             let filter = known(filter);
             let session = self.sessions.get_mut(&client).expect("online");
-            session.runs.remove(filter);
+            for run in session.runs.iter_mut().filter(|run| run.filter == filter) {
+                run.is_over = true;
+                run.must.clear();
+            }
             let was_there = session.subs.remove(filter).is_some();
             if was_there && filter.starts_with('$') {
                 self.leave(filter, client);

@@ -75,7 +75,8 @@ impl Model {
             waiting: Vec::new(),
             flights: Vec::new(),
             taken: Default::default(),
-            runs: Default::default(),
+            runs: Vec::new(),
+            copied: Vec::new(),
             latest: Default::default(),
         });
         session.expiry = expiry;

@@ -41,10 +41,8 @@ impl Model {
             self.retained.insert(letter.topic.as_ref().into(), Rc::clone(letter));
             // Who does not want its own does not need to get this one.
             if let Some(session) = self.sessions.get_mut(&letter.publisher) {
-                for (filter, run) in &mut session.runs {
-                    if session.subs[filter].0.no_local {
-                        run.must.remove(&*letter.topic);
-                    }
+                for run in session.runs.iter_mut().filter(|run| run.options.no_local) {
+                    run.must.remove(&*letter.topic);
                 }
             }
         }
@@ -53,7 +51,7 @@ impl Model {
     /// A topic has no retained message any more, so nobody needs to get it.
     pub(super) fn forget_retained(&mut self, topic: &str) {
         for session in self.sessions.values_mut() {
-            for run in session.runs.values_mut() {
+            for run in &mut session.runs {
                 run.must.remove(topic);
             }
         }
