@@ -77,7 +77,7 @@ impl World {
         let mut effects = Vec::new();
         self.client.handle(self.now, event, &mut effects);
         for effect in effects {
-            match effect {
+            match effect.clone() {
                 Effect::Send(packet) => self.to_server.push_back(packet),
                 Effect::Acked { token, reason } => {
                     assert_eq!(reason, ReasonCode::SUCCESS);
@@ -86,7 +86,9 @@ impl World {
                 Effect::Delivered(publish) => self.delivered.push((publish.qos, number(&publish))),
                 Effect::Ended(Ending::Closed | Ending::Silent) => self.cut(),
                 Effect::Online { .. } => {}
-                other => panic!("{other:?}"),
+                Effect::Ended(_) | Effect::Subscribed { .. } | Effect::Unsubscribed { .. } => {
+                    panic!("{effect:?}")
+                }
             }
         }
     }
@@ -106,8 +108,8 @@ impl World {
                 self.published += 1;
             }
             6..=9 if self.is_connected && self.client.is_online() => self.server_publishes(),
-            10..=21 => self.to_the_server(),
-            22..=33 => self.to_the_client(),
+            10..=21 => self.serve(),
+            22..=33 => self.answer(),
             34 | 35 if !self.is_connected => {
                 self.is_connected = true;
                 self.handle(Event::Connected);
@@ -134,7 +136,7 @@ impl World {
         }
     }
 
-    fn to_the_server(&mut self) {
+    fn serve(&mut self) {
         if let Some(packet) = self.to_server.pop_front() {
             let mut answers = Vec::new();
             self.server.take(packet, self.version, &mut self.rng, &mut answers);
@@ -142,7 +144,7 @@ impl World {
         }
     }
 
-    fn to_the_client(&mut self) {
+    fn answer(&mut self) {
         let Some(packet) = self.to_client.pop_front() else { return };
         let mut wire = BytesMut::new();
         encode(&packet, self.version, &mut wire).unwrap();
@@ -177,7 +179,7 @@ impl Server {
             assert_eq!(again.as_ref(), Some(&packet));
         }
         let ok = |id| Ack::new(id, ReasonCode::SUCCESS);
-        match packet {
+        match packet.clone() {
             Packet::Connect(_) => self.on_connect(version, rng, answers),
             Packet::Publish(publish) => {
                 let id = publish.packet_id.unwrap();
@@ -210,7 +212,14 @@ impl Server {
                 let _ = self.outbound.completed(ack.packet_id); // or of a repeated PUBREL
             }
             Packet::PingReq => answers.push(Packet::PingResp),
-            other => panic!("{other:?}"),
+            Packet::ConnAck(_)
+            | Packet::Subscribe(_)
+            | Packet::SubAck(_)
+            | Packet::Unsubscribe(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp
+            | Packet::Disconnect(_)
+            | Packet::Auth(_) => panic!("{packet:?}"),
         }
     }
 
