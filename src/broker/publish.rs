@@ -20,7 +20,7 @@ use crate::persistence::{Change, Record};
 use crate::router::Matches;
 use crate::session::{Access, SessionId};
 use crate::time::Time;
-use crate::topic_matcher::Topic;
+use crate::topic_matcher::{Invalid, Topic};
 
 impl Broker {
     pub(super) fn on_publish<'a>(
@@ -171,10 +171,17 @@ impl Broker {
         let generation = self.store.router.generation();
         let is_known = last.topic == topic && !last.topic.is_empty();
         if !is_known || last.generation != generation {
-            let Ok(parsed) = Topic::parse(topic) else {
+            let parsed = Topic::parse(topic).map_err(|invalid| match invalid {
+                Invalid::TooDeep => {
+                    Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
+                }
                 // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
-                return Err(Fault::malformed("the topic of a PUBLISH is not valid"));
-            };
+                Invalid::Empty
+                | Invalid::TooLong
+                | Invalid::Nul
+                | Invalid::Wildcard
+                | Invalid::Share => Fault::malformed("the topic of a PUBLISH is not valid"),
+            })?;
             if is_reserved(topic) {
                 return Ok(self.deny(conn, topic));
             }

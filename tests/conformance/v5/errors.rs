@@ -2,20 +2,22 @@
 
 use super::wire::{
     MALFORMED, authentication_data, authentication_method, client, ends, faulty, message,
-    read_connack, receive_maximum, refused, subscribed, subscriber,
+    read_connack, read_properties, receive_maximum, refused, subscribed, subscriber,
 };
 use crate::conformance::cases;
 use crate::harness::v5::{
     auth, connect, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsuback, unsubscribe,
 };
-use crate::harness::{Raw, id, packet, topic};
+use crate::harness::{Packet, Raw, id, packet, topic};
 
 cases! { V5;
     initial_quota: "MQTT-4.9.0-1" "the initial send quota is within Receive Maximum, not 0";
     quota_used_up: "MQTT-4.9.0-2" "with no quota left no PUBLISH above QoS 0 is sent";
     others_with_quota_0: "MQTT-4.9.0-3" "other packets are processed with no quota left";
     unknown_method: "MQTT-4.12.0-1" "an unknown authentication method closes the connection";
+    server_continues: "MQTT-4.12.0-2" "the server asks for more with AUTH 0x18";
     rejected: "MQTT-4.12.0-4" "a rejected authentication closes the connection";
+    method_comes_back: "MQTT-4.12.0-5" "AUTH and a CONNACK of success name the client's method";
     no_unasked_auth: "MQTT-4.12.0-6" "without a method neither AUTH nor a method is sent";
     auth_without_method: "MQTT-4.12.0-7" "without a method the client sends no AUTH";
     reauthentication_without_method: "MQTT-4.12.1-1" "re-authentication keeps to the method";
@@ -85,6 +87,41 @@ fn unknown_method() {
         refused(connect(id("a")).properties(&method), &[0x8c, 0x87]);
         let data = [method, authentication_data("first")].concat();
         refused(connect(id("a")).properties(data), &[0x8c, 0x87]);
+    }
+}
+
+/// What the server sends in an authentication that gives no data: AUTHs and the CONNACK.
+fn authentication(method: &str) -> Vec<Packet> {
+    let mut raw = Raw::connect();
+    raw.send(connect(id("a")).properties(authentication_method(method)));
+    let mut all = Vec::new();
+    while let Some(packet) = raw.next() {
+        assert!([0x20, 0xf0].contains(&packet.first()), "got {packet:?}");
+        all.push(packet);
+        match all.last().map(Packet::first) {
+            Some(0xf0) => _ = raw.send(auth(0x18, &authentication_method(method))),
+            _ => break,
+        }
+    }
+    all
+}
+
+fn server_continues() {
+    for packet in authentication("SCRAM-SHA-256").iter().filter(|packet| packet.first() == 0xf0) {
+        assert_eq!(packet.body().first(), Some(&0x18), "{packet:?}");
+    }
+}
+
+fn method_comes_back() {
+    for method in ["SCRAM-SHA-256", "no such method"] {
+        let named = authentication_method(method);
+        for packet in authentication(method) {
+            let at = if packet.first() == 0xf0 { 1 } else { 2 };
+            let properties = read_properties(&mut &packet.body()[at..]);
+            let found = properties.iter().find(|(identifier, _)| *identifier == 0x15);
+            let refusal = packet.first() == 0x20 && packet.body()[1] >= 0x80;
+            assert!(refusal || found.is_some_and(|(_, value)| *value == named[1..]), "{packet:?}");
+        }
     }
 }
 

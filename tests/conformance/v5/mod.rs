@@ -45,7 +45,6 @@ pub(crate) const TABLES: Tables = &[
 pub(crate) const EXEMPT: Exempt = &[
     ("MQTT-3.1.2-20", CLIENT),
     ("MQTT-3.1.2-21", CLIENT),
-    ("MQTT-3.1.3-8", "does not arise: the server takes every well-formed client identifier"),
     ("MQTT-3.2.2-4", CLIENT),
     ("MQTT-3.2.2-5", CLIENT),
     ("MQTT-3.2.2-11", CLIENT),
@@ -59,9 +58,7 @@ pub(crate) const EXEMPT: Exempt = &[
     ("MQTT-3.15.2-2", NO_METHOD),
     ("MQTT-3.15.2-3", NO_METHOD),
     ("MQTT-4.5.0-2", CLIENT),
-    ("MQTT-4.12.0-2", NO_METHOD),
     ("MQTT-4.12.0-3", CLIENT),
-    ("MQTT-4.12.0-5", NO_METHOD),
     ("MQTT-6.0.0-1", NO_WEBSOCKET),
     ("MQTT-6.0.0-2", NO_WEBSOCKET),
     ("MQTT-6.0.0-3", CLIENT),

@@ -13,7 +13,9 @@ cases! { V5;
     order_of_fields: "MQTT-3.1.3-1" "identifier, will, user name, password come in this order";
     identifier_is_the_session: "MQTT-3.1.3-2" "the client identifier identifies the session";
     identifier_is_there: "MQTT-3.1.3-3" "the client identifier is the payload's first field";
-    identifier_is_utf8: "MQTT-3.1.3-4" "the client identifier is a string";
+    identifier_is_utf8:
+        "MQTT-3.1.3-4" "the client identifier is a string",
+        "MQTT-3.1.3-8" "a client identifier that is rejected closes the connection";
     plain_identifiers: "MQTT-3.1.3-5" "1 to 23 letters and digits are a client identifier";
     empty_identifier: "MQTT-3.1.3-6" "an empty client identifier is replaced by a unique one";
     assigned_identifier: "MQTT-3.1.3-7" "an assigned identifier is told, and works like another";
