@@ -6,3 +6,9 @@ mod cli;
 mod conformance;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod simulation;
