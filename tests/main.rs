@@ -1,8 +1,16 @@
 //! The one integration-test binary: everything that drives the real broker from outside.
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
 mod harness;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod simulation;
