@@ -5,6 +5,8 @@ mod cli;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod machine;
