@@ -1,65 +1,14 @@
 //! From a stream of bytes to packets.
 //!
 //! Owns: [`Decoder`], which finds where a packet ends, refuses by its header what may not come
-//! or is too large, and keeps the one packet that spans two reads; [`Incoming`], what it yields.
+//! or is too large, and keeps the one packet that spans two reads.
 //!
 //! Never copies a packet that lies wholly in one read, and holds no memory between packets.
 
 use super::kind::PacketType;
 use super::property::PropertyId;
 use super::wire::{Reader, varint};
-use super::{
-    Ack, AckKind, Error, Packet, PublishRef, Version, ack, connack, connect, control, publish,
-    subscribe,
-};
-
-/// A received packet.
-#[derive(Debug)]
-pub enum Incoming<'a> {
-    /// A view into the bytes it came in.
-    Publish(PublishRef<'a>),
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
-    Ack(AckKind, Ack),
-    /// PINGREQ.
-    PingReq,
-    /// Any packet but those above.
-    Other(Box<Packet>),
-}
-
-impl Incoming<'_> {
-    /// A copy that owns what it holds.
-    #[must_use]
-    pub fn to_packet(&self) -> Packet {
-        match self {
-            Self::Publish(publish) => Packet::Publish(publish.to_owned()),
-            Self::Ack(kind, ack) => kind.packet(ack.clone()),
-            Self::PingReq => Packet::PingReq,
-            Self::Other(packet) => (**packet).clone(),
-        }
-    }
-
-    /// The same without a second copy of what is owned already.
-    #[must_use]
-    pub fn into_packet(self) -> Packet {
-        match self {
-            Self::Publish(publish) => Packet::Publish(publish.to_owned()),
-            Self::Ack(kind, ack) => kind.packet(ack),
-            Self::PingReq => Packet::PingReq,
-            Self::Other(packet) => *packet,
-        }
-    }
-
-    /// As in the specification.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Publish(_) => PacketType::Publish.name(),
-            Self::Ack(kind, _) => kind.name(),
-            Self::PingReq => PacketType::PingReq.name(),
-            Self::Other(packet) => packet.name(),
-        }
-    }
-}
+use super::{Error, Incoming, Packet, Version, connect, incoming};
 
 /// How large a packet may be, in bytes, header included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,8 +225,9 @@ impl Gate {
     #[inline]
     fn header(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Header>, Error> {
         let Some((&first, rest)) = bytes.split_first() else { return Ok(None) };
-        let kind = PacketType::of(first, self.version)?;
+        let kind = PacketType::of(first)?;
         self.admit(kind)?;
+        kind.check(first, self.version)?;
         let Some((len, taken)) = varint(rest)? else { return Ok(None) };
         let start = 1 + taken;
         let end = start + len as usize;
@@ -316,7 +266,7 @@ impl Gate {
             return self.decode_connect(body);
         }
         let version = self.version.unwrap_or_default();
-        let incoming = decode(header.first, header.kind, body, version)?;
+        let incoming = incoming::decode(header.first, header.kind, body, version)?;
         self.check_side(&incoming)?;
         Ok(incoming)
     }
@@ -352,59 +302,5 @@ impl Gate {
             return Err(Error::Protocol("Session Expiry Interval from a server"));
         }
         Ok(())
-    }
-}
-
-/// The packet with this first byte, which has been checked, and this body.
-#[inline]
-pub(super) fn decode(
-    first: u8,
-    kind: PacketType,
-    body: &[u8],
-    version: Version,
-) -> Result<Incoming<'_>, Error> {
-    let acknowledged = |kind| ack::decode(kind, body, version).map(|ack| Incoming::Ack(kind, ack));
-    match kind {
-        PacketType::Publish => publish::decode(first, body, version).map(Incoming::Publish),
-        PacketType::PubAck => acknowledged(AckKind::PubAck),
-        PacketType::PubRec => acknowledged(AckKind::PubRec),
-        PacketType::PubRel => acknowledged(AckKind::PubRel),
-        PacketType::PubComp => acknowledged(AckKind::PubComp),
-        PacketType::PingReq => Reader::new(body).finish().map(|()| Incoming::PingReq),
-        PacketType::Will
-        | PacketType::Connect
-        | PacketType::ConnAck
-        | PacketType::Subscribe
-        | PacketType::SubAck
-        | PacketType::Unsubscribe
-        | PacketType::UnsubAck
-        | PacketType::PingResp
-        | PacketType::Disconnect
-        | PacketType::Auth => {
-            decode_other(kind, body, version).map(|packet| Incoming::Other(Box::new(packet)))
-        }
-    }
-}
-
-fn decode_other(kind: PacketType, body: &[u8], version: Version) -> Result<Packet, Error> {
-    match kind {
-        PacketType::Connect => connect::decode(body).map(Packet::Connect),
-        PacketType::ConnAck => connack::decode(body, version).map(Packet::ConnAck),
-        PacketType::Subscribe => subscribe::decode_subscribe(body, version).map(Packet::Subscribe),
-        PacketType::SubAck => subscribe::decode_suback(body, version).map(Packet::SubAck),
-        PacketType::Unsubscribe => {
-            subscribe::decode_unsubscribe(body, version).map(Packet::Unsubscribe)
-        }
-        PacketType::UnsubAck => subscribe::decode_unsuback(body, version).map(Packet::UnsubAck),
-        PacketType::PingResp => Reader::new(body).finish().map(|()| Packet::PingResp),
-        PacketType::Disconnect => control::decode_disconnect(body, version).map(Packet::Disconnect),
-        PacketType::Auth => control::decode_auth(body).map(Packet::Auth),
-        PacketType::Will
-        | PacketType::Publish
-        | PacketType::PubAck
-        | PacketType::PubRec
-        | PacketType::PubRel
-        | PacketType::PubComp
-        | PacketType::PingReq => Err(Error::Malformed("reserved packet type")),
     }
 }

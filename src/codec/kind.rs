@@ -70,11 +70,19 @@ const NAMES: [&str; 16] = [
 ];
 
 impl PacketType {
-    /// The type a first byte names; its flags are checked [MQTT-2.1.3-1] [3.1.1: MQTT-2.2.2-2].
-    pub(super) fn of(first: u8, version: Option<Version>) -> Result<Self, Error> {
-        let kind = TYPES[usize::from(first >> 4)];
+    /// The type a first byte names.
+    pub(super) const fn of(first: u8) -> Result<Self, Error> {
+        if first < 0x10 {
+            return Err(Error::Malformed("reserved packet type"));
+        }
+        Ok(TYPES[(first >> 4) as usize])
+    }
+
+    /// Whether the version has this type with the flags of this first byte [MQTT-2.1.3-1]
+    /// [3.1.1: MQTT-2.2.2-2].
+    pub(super) fn check(self, first: u8, version: Option<Version>) -> Result<(), Error> {
         let flags = first & 0x0f;
-        if kind == Self::Publish {
+        if self == Self::Publish {
             // [MQTT-3.3.1-4]
             if flags & 0b0110 == 0b0110 {
                 return Err(Error::Malformed("QoS 3"));
@@ -83,15 +91,15 @@ impl PacketType {
             if flags & 0b1110 == 0b1000 && version != Some(Version::V31) {
                 return Err(Error::Malformed("DUP at QoS 0"));
             }
-            return Ok(kind);
+            return Ok(());
         }
-        if kind == Self::Will || kind == Self::Auth && version.is_some_and(|v| v != Version::V5) {
+        if self == Self::Auth && version.is_some_and(|v| v != Version::V5) {
             return Err(Error::Malformed("reserved packet type"));
         }
         // MQTT 3.1 marks a repeated PUBREL, SUBSCRIBE or UNSUBSCRIBE with DUP.
-        let again = kind.flags() == 0b0010 && version == Some(Version::V31);
+        let again = self.flags() == 0b0010 && version == Some(Version::V31);
         let flags = if again { flags & 0b0111 } else { flags };
-        if flags == kind.flags() { Ok(kind) } else { Err(Error::Malformed("reserved flags")) }
+        if flags == self.flags() { Ok(()) } else { Err(Error::Malformed("reserved flags")) }
     }
 
     /// The flags a packet of this type must carry; for PUBLISH they mean something.
@@ -129,7 +137,7 @@ impl PacketType {
         NAMES[self as usize]
     }
 
-    /// What a client sends; AUTH only where the version has it, which [`Self::of`] checks.
+    /// What a client sends; AUTH only where the version has it, which [`Self::check`] sees to.
     pub(super) const FROM_CLIENT: u16 = Self::Connect.bit()
         | Self::Publish.bit()
         | Self::PubAck.bit()

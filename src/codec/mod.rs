@@ -18,6 +18,7 @@ mod control;
 mod error;
 mod frame;
 mod head;
+mod incoming;
 mod kind;
 mod packet;
 mod property;
@@ -29,8 +30,9 @@ mod wire;
 
 pub use ack::{encode_ack, encoded_ack_len};
 pub use error::{EncodeError, Error};
-pub use frame::{Decoder, Incoming, Limits};
+pub use frame::{Decoder, Limits};
 pub use head::PublishHead;
+pub use incoming::Incoming;
 pub use packet::*;
 pub use property::{Property, PropertyId, PropertyValue};
 pub use publish::{PropertiesRef, PublishRef, read_publish_properties, write_forwardable};
@@ -118,3 +120,6 @@ impl PacketId {
         self.0.get()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,9 +162,10 @@ pub(super) fn decode_suback(body: &[u8], version: Version) -> Result<SubAck, Err
 
 /// [3.1.1: MQTT-3.9.3-2]
 fn return_codes(reader: Reader<'_>) -> Result<Vec<ReasonCode>, Error> {
-    let codes = reasons(reader, PacketType::SubAck)?;
-    let known = |code: &ReasonCode| matches!(code.value(), 0..=2 | 0x80);
-    if codes.iter().all(known) { Ok(codes) } else { Err(Error::Malformed("reserved return code")) }
+    if reader.rest().iter().any(|code| !matches!(code, 0..=2 | 0x80)) {
+        return Err(Error::Malformed("reserved return code"));
+    }
+    reasons(reader, PacketType::SubAck)
 }
 
 /// One code at least for one filter at least [MQTT-3.9.3-1] [MQTT-3.11.3-1].

@@ -11,7 +11,7 @@ use super::kind::PacketType;
 use super::wire::{VARINT_MAX, Writer, varint, varint_len};
 use super::{
     AckKind, EncodeError, Error, Packet, Version, ack, connack, connect, control, encode_ack,
-    encoded_ack_len, frame, publish, subscribe,
+    encoded_ack_len, incoming, publish, subscribe,
 };
 
 /// The largest packet that can be: one byte, a remaining length of four, and what that allows.
@@ -87,14 +87,15 @@ pub fn decode_packet(
     max: usize,
 ) -> Result<Option<Packet>, Error> {
     let Some((&first, rest)) = input.split_first() else { return Ok(None) };
-    let kind = PacketType::of(first, Some(version))?;
+    let kind = PacketType::of(first)?;
+    kind.check(first, Some(version))?;
     let Some((len, taken)) = varint(rest)? else { return Ok(None) };
     let end = 1 + taken + len as usize;
     if end > max {
         return Err(Error::TooLarge { size: end, max });
     }
     let Some(body) = input.get(1 + taken..end) else { return Ok(None) };
-    let packet = frame::decode(first, kind, body, version)?.into_packet();
+    let packet = incoming::decode(first, kind, body, version)?.into_packet();
     input.advance(end);
     Ok(Some(packet))
 }
