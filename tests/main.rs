@@ -1,0 +1,6 @@
+//! The one integration-test binary: everything that drives the real broker from outside.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod harness;
