@@ -3,8 +3,8 @@
 //! | test      | client                              | found by                                       |
 //! |-----------|-------------------------------------|------------------------------------------------|
 //! | mosquitto | `mosquitto_pub`, `_sub`, `_rr`      | `PATH`                                         |
-//! | paho      | paho-mqtt (Python), `paho.py`       | `INTEROP_PYTHON`, a Python that has it         |
-//! | mqtt_js   | MQTT.js (Node), `mqtt_js.mjs`       | `INTEROP_NODE`, a directory with node_modules  |
+//! | paho      | paho-mqtt (Python), `with_paho.py`       | `INTEROP_PYTHON`, a Python that has it         |
+//! | mqtt_js   | MQTT.js (Node), `with_mqtt_js.mjs`       | `INTEROP_NODE`, a directory with node_modules  |
 //!
 //! Whoever lacks one of them still has tests that pass: the test says what it skips and how to get
 //! it. With `INTEROP=required` in the environment a missing client is a failure.
@@ -65,7 +65,7 @@ fn paho() {
         probe,
     };
     if paho.is_there() {
-        run(python(), "paho.py");
+        run(python(), "with_paho.py");
     }
 }
 
@@ -77,6 +77,6 @@ fn mqtt_js() {
     let mut mqtt_js =
         Tool { name: "MQTT.js", install: "npm install --prefix DIR mqtt; INTEROP_NODE=DIR", probe };
     if mqtt_js.is_there() {
-        run(Command::new("node"), "mqtt_js.mjs");
+        run(Command::new("node"), "with_mqtt_js.mjs");
     }
 }
