@@ -42,14 +42,14 @@ impl Broker {
             }
             (AckKind::PubRec, Some(Awaiting::Received)) => {
                 self.change(session, Change::Received(packet_id), effects);
-                self.release(conn, session, packet_id, ReasonCode::SUCCESS, effects);
+                self.release(conn, session, packet_id, effects);
             }
+            // Repeated, or of a session that is gone: answered, so that the client can finish.
             (AckKind::PubRec, Some(Awaiting::Complete)) => {
-                self.release(conn, session, packet_id, ReasonCode::SUCCESS, effects);
+                self.release(conn, session, packet_id, effects);
             }
             (AckKind::PubRec, None) if !ack.reason.is_error() => {
-                let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
-                self.release(conn, session, packet_id, reason, effects);
+                self.release(conn, session, packet_id, effects);
             }
             (_, None) | (AckKind::PubComp, Some(Awaiting::Received)) => {
                 let who = name(&self.online(conn).identity);
@@ -70,10 +70,10 @@ impl Broker {
         conn: ConnId,
         session: SessionId,
         packet_id: PacketId,
-        reason: ReasonCode,
         effects: &mut Effects<'_>,
     ) {
         let after = self.gate(self.store.session(session));
+        let reason = ReasonCode::SUCCESS;
         self.send_ack(conn, AckKind::PubRel, packet_id, reason, after, effects);
     }
 

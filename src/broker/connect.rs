@@ -1,8 +1,7 @@
-//! CONNECT and what ends a connection.
+//! CONNECT: who is let in, and what the answer says.
 //!
-//! Owns: the way of a link from its first packet to its session, take-over included, and back.
-//! Nothing about a client id happens before the client is let in: no look-up, no take-over, no
-//! clean start.
+//! Owns: the way of a link from its first packet to its acceptance or refusal. Nothing about a
+//! client id happens before the client is let in: no look-up, no take-over, no clean start.
 //!
 //! Never checks a password: the [`Authority`](crate::session::Authority) does, or somebody it asks.
 
@@ -10,15 +9,12 @@ use std::rc::Rc;
 
 use log::{debug, info};
 
-use super::link::{Judging, Link, Online, Resume};
-use super::{Broker, ConnId, Effect, Effects, End, Fault, Seq, Verdict, name};
+use super::link::{Judging, Link};
+use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Storage, Verdict, name};
 use crate::codec::{
-    self, ConnAck, ConnAckProperties, Connect, Disconnect, Incoming, Packet, QoS, ReasonCode,
-    Version, Will,
+    self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
 };
-use crate::message::{Message, Parts};
-use crate::persistence::{Change, Record};
-use crate::session::{Access, Admission, Credentials, Identity, Peer, SessionId, Will as KeptWill};
+use crate::session::{Access, Admission, Credentials, Identity, Peer};
 use crate::time::Time;
 use crate::topic_matcher::Topic;
 
@@ -218,7 +214,9 @@ impl Broker {
             Incoming::Other(packet) if matches!(**packet, Packet::Disconnect(_)) => {
                 Err(Fault::new(ReasonCode::NORMAL_DISCONNECTION, "it left before it was let in"))
             }
-            _ => Err(Fault::protocol("a packet before CONNACK")),
+            Incoming::Publish(_) | Incoming::Ack(..) | Incoming::PingReq | Incoming::Other(_) => {
+                Err(Fault::protocol("a packet before CONNACK"))
+            }
         }
     }
 
@@ -316,6 +314,9 @@ impl Broker {
         });
         let after = self.gate(self.store.session(session));
         self.send(conn, Packet::ConnAck(answer), after, effects);
+        if self.storage != Storage::Well {
+            self.hold(now, conn, true, effects);
+        }
         self.pump(now, session, effects);
     }
 
@@ -325,171 +326,6 @@ impl Broker {
         if self.links.armed_mut(conn).is_some_and(|armed| due < *armed) {
             self.disarm_link(conn);
         }
-    }
-
-    /// Seconds the session outlives its connection.
-    fn expiry_of(&self, connect: &Connect) -> u32 {
-        let asked = match connect.version {
-            Version::V5 => connect.properties.session_expiry_interval.unwrap_or(0),
-            Version::V31 | Version::V311 if connect.clean_start => 0,
-            Version::V31 | Version::V311 => u32::MAX,
-        };
-        asked.min(self.options.max_session_expiry)
-    }
-
-    /// Detaches a client's old connection, if it has one ([MQTT-3.1.4-3]), and says which session
-    /// goes on.
-    fn take_over(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        is_clean: bool,
-        effects: &mut Effects<'_>,
-    ) -> Option<SessionId> {
-        let number = self.store.session(id).number;
-        let old = self.store.session(id).conn;
-        if let Some(old) = old {
-            if let Some(online) = self.links.online(old) {
-                info!("Client {} taken over by a new connection", name(&online.identity));
-            }
-            self.dismiss(now, old, ReasonCode::SESSION_TAKEN_OVER, None, effects);
-        }
-        // A session that ended with that connection is gone by now.
-        let id = if old.is_some() { self.store.numbered(number)? } else { id };
-        if is_clean {
-            // [MQTT-3.1.4-4] of 5.0, [MQTT-3.1.2-6] of 3.1.1.
-            self.end_session(now, id, effects);
-            return None;
-        }
-        Some(id)
-    }
-
-    fn resume_session(&mut self, id: SessionId, expiry: u32, effects: &mut Effects<'_>) {
-        let session = self.store.session(id);
-        let number = session.number;
-        for due in [session.will_due(), session.expires()].into_iter().flatten() {
-            self.timers.disarm(due, super::Timer::Session(number));
-        }
-        if session.will.is_some() {
-            // Back in time: the Will of the old connection is not published ([MQTT-3.1.3-9]).
-            self.change(id, Change::WillCleared, effects);
-        }
-        if expiry == 0 {
-            // It ends with this connection: nothing of it is durable from here on.
-            self.record(Record::Session(number, Change::Closed), effects);
-            self.store.change(id, Change::Attached { expiry_interval: expiry });
-        } else {
-            self.change(id, Change::Attached { expiry_interval: expiry }, effects);
-        }
-    }
-
-    fn open_session(
-        &mut self,
-        client_id: Rc<str>,
-        expiry_interval: u32,
-        effects: &mut Effects<'_>,
-    ) -> SessionId {
-        let number = self.store.next_session();
-        if expiry_interval > 0 {
-            let opened = Change::Opened { client_id: Rc::clone(&client_id), expiry_interval };
-            self.record(Record::Session(number, opened), effects);
-        }
-        self.store.open(number, client_id, expiry_interval)
-    }
-
-    fn set_will(&mut self, now: Time, id: SessionId, will: &Will, effects: &mut Effects<'_>) {
-        let mut properties = Vec::new();
-        codec::write_forwardable(&will.properties, &mut properties);
-        let parts = Parts {
-            topic: &will.topic,
-            properties: &properties,
-            payload: &will.payload,
-            qos: will.qos,
-            retain: will.retain,
-            expiry_interval: will.properties.message_expiry_interval,
-            created: now,
-        };
-        let publisher = Rc::clone(&self.store.session(id).client_id);
-        let number = self.store.number_message();
-        let message = Message::new(number, &parts, Some(publisher), &self.store.gauge);
-        self.change(id, Change::WillSet(message, will.delay_interval), effects);
-    }
-
-    fn online_from(&self, now: Time, session: SessionId, who: &Judging, expiry: u32) -> Online {
-        let connect = &who.connect;
-        let properties = &connect.properties;
-        let keep_alive = self.keep_alive(connect);
-        // Half as long again ([MQTT-3.1.2-22] of 5.0, [MQTT-3.1.2-24] of 3.1.1).
-        let patience_ms = u32::from(keep_alive) * 1500;
-        let keep_alive_by = match patience_ms {
-            0 => Time::NEVER,
-            ms => now.plus_ms(u64::from(ms)),
-        };
-        let window = match self.options.max_inflight_messages {
-            0 => u16::MAX,
-            max => max,
-        };
-        let quota = properties.receive_maximum.unwrap_or(u16::MAX).min(window);
-        let has_window = self.store.session(session).inflight() > 0;
-        Online {
-            session,
-            identity: who.identity.clone(),
-            version: connect.version,
-            wants_reasons: properties.request_problem_information == Some(true),
-            is_bridge: connect.bridge,
-            has_method: properties.authentication_method.is_some(),
-            may_extend: expiry > 0,
-            quota,
-            quota_max: quota,
-            taken: 0,
-            room: self.options.room,
-            room_max: self.options.room,
-            maximum_packet_size: properties.maximum_packet_size.unwrap_or(u32::MAX),
-            patience_ms,
-            keep_alive_by,
-            stalled_by: Time::NEVER,
-            resume: has_window.then_some(Resume { after: None }),
-            aliases: None,
-            last_topic: None,
-        }
-    }
-
-    /// The keep alive that applies: the client's, or the highest allowed ([MQTT-3.1.2-21]).
-    fn keep_alive(&self, connect: &Connect) -> u16 {
-        match (self.options.max_keep_alive, connect.keep_alive) {
-            (0, asked) => asked,
-            (highest, 0) => highest,
-            (highest, asked) => asked.min(highest),
-        }
-    }
-
-    fn connack(&self, who: &Judging, session_present: bool, expiry: u32) -> ConnAck {
-        let mut answer = ConnAck {
-            session_present,
-            reason: ReasonCode::SUCCESS,
-            properties: ConnAckProperties::default(),
-        };
-        let connect = &who.connect;
-        if connect.version < Version::V5 {
-            return answer;
-        }
-        let options = &self.options;
-        let keep_alive = self.keep_alive(connect);
-        let asked = connect.properties.session_expiry_interval.unwrap_or(0);
-        let some = |limit: u16| (limit > 0).then_some(limit);
-        answer.properties = ConnAckProperties {
-            topic_alias_maximum: some(options.topic_alias_maximum),
-            assigned_client_identifier: who.is_assigned.then(|| connect.client_id.clone()),
-            server_keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
-            authentication_method: connect.properties.authentication_method.clone(),
-            session_expiry_interval: (expiry != asked).then_some(expiry),
-            retain_available: (!options.retain_available).then_some(false),
-            maximum_qos: (options.maximum_qos < QoS::ExactlyOnce).then_some(options.maximum_qos),
-            maximum_packet_size: (options.max_packet_size > 0).then_some(options.max_packet_size),
-            receive_maximum: some(options.receive_maximum),
-            ..ConnAckProperties::default()
-        };
-        answer
     }
 
     /// AUTH on an accepted connection: re-authentication, which only makes sense with a method.
@@ -502,120 +338,6 @@ impl Broker {
         }
         // 5.0, 4.12: the CONNECT had no Authentication Method.
         Err(Fault::protocol("AUTH without an authentication method"))
-    }
-
-    pub(super) fn on_disconnect(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        packet: &Disconnect,
-        effects: &mut Effects<'_>,
-    ) -> Result<(), Fault> {
-        let online = self.online(conn);
-        let session = online.session;
-        if let Some(asked) = packet.session_expiry_interval {
-            if asked > 0 && !online.may_extend {
-                // 5.0, 3.14.2.2.2.
-                return Err(Fault::protocol("a session that ends with its connection extended"));
-            }
-            let expiry_interval = asked.min(self.options.max_session_expiry);
-            let old = self.store.session(session).expiry_interval;
-            if expiry_interval != old && expiry_interval > 0 && old > 0 {
-                self.change(session, Change::Attached { expiry_interval }, effects);
-            } else if expiry_interval == 0 && old > 0 {
-                self.resume_session_to_end(session, effects);
-            }
-        }
-        info!("Client {} disconnected", name(&self.online(conn).identity));
-        // [MQTT-3.14.4-3], [MQTT-3.1.2-10]: without its Will, unless it says otherwise.
-        let with_will = packet.reason != ReasonCode::NORMAL_DISCONNECTION;
-        self.detach(now, conn, with_will, effects);
-        effects.list.push(Effect::Close { conn });
-        Ok(())
-    }
-
-    /// The client has decided that its session ends with this connection after all.
-    fn resume_session_to_end(&mut self, id: SessionId, effects: &mut Effects<'_>) {
-        let number = self.store.session(id).number;
-        self.record(Record::Session(number, Change::Closed), effects);
-        self.store.change(id, Change::Attached { expiry_interval: 0 });
-    }
-
-    pub(super) fn on_closed(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        end: End,
-        effects: &mut Effects<'_>,
-    ) {
-        if let Some(online) = self.links.online(conn) {
-            let who = name(&online.identity);
-            match end {
-                End::Peer => info!("Client {who} closed its connection"),
-                End::Broken => info!("Client {who} lost its connection"),
-                End::Local => info!("Client {who} was disconnected"),
-            }
-            self.detach(now, conn, true, effects);
-        }
-        if let Some(Link::Judging(_)) = self.links.get(conn) {
-            effects.list.push(Effect::Unjudge { conn });
-        }
-        self.disarm_link(conn);
-        self.links.replace(conn, Link::Vacant);
-    }
-
-    /// Takes a connection from its session, which ends now or waits.
-    pub(super) fn detach(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        with_will: bool,
-        effects: &mut Effects<'_>,
-    ) {
-        self.disarm_link(conn);
-        let Link::Online(online) = self.links.replace(conn, Link::Leaving) else { return };
-        let id = online.session;
-        let session = self.store.session_mut(id);
-        session.conn = None;
-        if !with_will && session.will.is_some() {
-            self.change(id, Change::WillCleared, effects);
-        }
-        let session = self.store.session(id);
-        if !session.is_kept() {
-            return self.end_session(now, id, effects);
-        }
-        let expiry_interval = session.expiry_interval;
-        self.change(id, Change::Detached { at: now, expiry_interval }, effects);
-        if self.store.session(id).will_due().is_some_and(|due| due <= now) {
-            self.publish_will(now, id, effects);
-        }
-        self.arm_session(id);
-    }
-
-    /// A session ends: its Will goes out, what a shared subscription sent it goes to others.
-    pub(super) fn end_session(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
-        let session = self.store.session(id);
-        for due in [session.will_due(), session.expires()].into_iter().flatten() {
-            self.timers.disarm(due, super::Timer::Session(session.number));
-        }
-        self.publish_will(now, id, effects);
-        let orphans = self.orphans(id);
-        self.count_ended(id);
-        self.leave_groups(id, effects);
-        self.change(id, Change::Closed, effects);
-        for (group, delivery) in orphans {
-            self.redeliver(now, group, delivery, effects);
-        }
-    }
-
-    /// Publishes a session's Will, if it has one, and forgets it ([MQTT-3.1.2-8],
-    /// [MQTT-3.1.2-10] of 3.1.1 and 5.0).
-    pub(super) fn publish_will(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
-        let Some(will) = self.store.session(id).will.clone() else { return };
-        let KeptWill { message, .. } = *will;
-        self.change(id, Change::WillCleared, effects);
-        debug!("Publishing the Will on {}", message.topic().escape_debug());
-        self.publish_kept(now, id, &message, effects);
     }
 }
 

@@ -18,8 +18,8 @@ use super::{Broker, Effect, Effects, MessageRef, Overflow, Seq, Target};
 use crate::codec::{PacketId, PublishHead, QoS, ReasonCode, Version};
 use crate::message::{Delivery, Message, Parts};
 use crate::metrics::DropReason;
-use crate::persistence::{Change, GroupChange};
-use crate::router::{GroupId, Matches, Subscriber, count};
+use crate::persistence::Change;
+use crate::router::{Matches, count};
 use crate::session::{Queue, Session, SessionId};
 use crate::time::Time;
 
@@ -253,7 +253,7 @@ impl Broker {
     }
 
     /// Whether a queue has no place for `len` bytes more.
-    fn is_full(&self, queue: Option<&Queue>, len: usize) -> bool {
+    pub(super) fn is_full(&self, queue: Option<&Queue>, len: usize) -> bool {
         let (messages, bytes) = queue.map_or((0, 0), |queue| (queue.len(), queue.bytes()));
         let (messages_max, bytes_max) =
             (self.options.max_queued_messages, self.options.max_queued_bytes);
@@ -293,103 +293,6 @@ impl Broker {
         }
     }
 
-    /// One copy for a shared subscription: to the next member that takes it now ([MQTT-4.8.2-3]
-    /// binds the QoS), else it waits for the first that can.
-    fn deliver_group(
-        &mut self,
-        now: Time,
-        group: GroupId,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
-    ) {
-        let Some(shared) = self.store.router.group(group) else { return };
-        let (mut ahead, mut is_anybody_there) = (0, false);
-        let found = loop {
-            if ahead == shared.members.len() {
-                break None;
-            }
-            let Some(member) = shared.member(ahead) else { break None };
-            let session = self.store.session(member.session);
-            if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
-                is_anybody_there = true;
-                let identifiers = identifier_of(&member);
-                let terms = group_terms(&member, source.parts.qos, source, &identifiers, group);
-                let charge = charge(online.version, terms, &source.parts, now);
-                if charge <= online.maximum_packet_size && takes(online, session, terms.qos, charge)
-                {
-                    break Some((member, charge));
-                }
-            }
-            ahead += 1;
-        };
-        if let Some((member, charge)) = found {
-            self.store.router.group_mut(group).served(ahead);
-            let identifiers = identifier_of(&member);
-            let terms = group_terms(&member, source.parts.qos, source, &identifiers, group);
-            return self.hand_over(now, member.session, terms, charge, source, effects);
-        }
-        let is_qos0 = source.parts.qos == QoS::AtMostOnce;
-        if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
-            return self.counters.drop_one(DropReason::Offline);
-        }
-        self.enqueue_group(group, source, effects);
-    }
-
-    fn enqueue_group(
-        &mut self,
-        group: GroupId,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
-    ) {
-        let message = source.keep(&mut self.store);
-        let Some(shared) = self.store.router.group(group) else { return };
-        if self.is_full(Some(&shared.queue), message.len()) {
-            if self.options.overflow != Overflow::DropOldest || shared.queue.is_empty() {
-                self.note_group_dropping(group, "newest");
-                return self.counters.drop_one(DropReason::QueueNewest);
-            }
-            self.note_group_dropping(group, "oldest");
-            self.counters.drop_one(DropReason::QueueOldest);
-            self.change_group(group.0, GroupChange::Unqueued, effects);
-        }
-        let delivery = Delivery {
-            qos: message.qos,
-            retain: message.retain,
-            message: Some(message),
-            identifiers: None,
-            group: group.0,
-        };
-        self.change_group(group.0, GroupChange::Queued(delivery), effects);
-    }
-
-    fn note_group_dropping(&mut self, group: GroupId, what: &str) {
-        let shared = self.store.router.group_mut(group);
-        if !std::mem::replace(&mut shared.queue.is_dropping, true) {
-            let filter = shared.filter.escape_debug();
-            warn!("Messages are being dropped for {filter}: the {what} dropped");
-        }
-    }
-
-    /// What was sent to a member of a shared subscription and not acknowledged goes to another
-    /// when the member's session ends.
-    pub(super) fn redeliver(
-        &mut self,
-        now: Time,
-        group: u32,
-        delivery: Delivery,
-        effects: &mut Effects<'_>,
-    ) {
-        let Some(message) = delivery.message else { return };
-        let group = GroupId(group);
-        if self.store.router.group(group).is_none() {
-            return self.counters.drop_one(DropReason::SessionEnded);
-        }
-        let start = effects.targets.len();
-        let mut source = Source::shared(&message);
-        self.deliver_group(now, group, &mut source, effects);
-        self.emit_shared(start, &message, effects);
-    }
-
     /// One effect for the targets since `start` of a message that is kept.
     pub(super) fn emit_shared(
         &mut self,
@@ -416,7 +319,7 @@ pub(super) struct Sending {
 }
 
 /// Whether a session's connection takes a message of this QoS and size now.
-fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -> bool {
+pub(super) fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -> bool {
     if online.room < charge {
         return false;
     }
@@ -426,7 +329,12 @@ fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -> bool {
         // acknowledgements, but not its own kind.
         return queue.is_none_or(|queue| !queue.has_qos0());
     }
-    online.quota > 0 && online.resume.is_none() && queue.is_none_or(Queue::is_empty)
+    online.resume.is_none() && queue.is_none_or(Queue::is_empty) && has_window(online, session)
+}
+
+/// Whether one more message above QoS 0 may be on its way.
+pub(super) fn has_window(online: &Online, session: &Session) -> bool {
+    online.quota > 0 && session.inflight() < usize::from(online.window)
 }
 
 /// Bytes of the whole packet, which is what it takes of a connection's room.
@@ -465,22 +373,7 @@ fn delivery(message: Option<Rc<Message>>, terms: Terms<'_>) -> Delivery {
     }
 }
 
-/// The member's subscription identifier, as a list of none or one.
-pub(super) fn identifier_of(member: &Subscriber) -> Vec<u32> {
-    if member.identifier == 0 { Vec::new() } else { vec![member.identifier] }
-}
-
-fn group_terms<'i>(
-    member: &Subscriber,
-    qos: QoS,
-    source: &Source<'_, '_>,
-    identifiers: &'i [u32],
-    group: GroupId,
-) -> Terms<'i> {
-    Terms {
-        qos: member.options.qos.min(qos),
-        retain: member.options.retain_as_published && source.parts.retain,
-        identifiers,
-        group: group.0,
-    }
+/// A subscription identifier as a list of one, or of none if it is 0.
+pub(super) const fn identifiers(identifier: &u32) -> &[u32] {
+    if *identifier == 0 { &[] } else { std::slice::from_ref(identifier) }
 }

@@ -3,8 +3,8 @@
 //! Owns: the states a connection passes through, each with only what is valid in it.
 //!
 //! ```text
-//! Awaiting ──CONNECT──> Judging ──Granted──> Online ──DISCONNECT, fault, take-over──> Leaving
-//!     └────────────── immediate answer ────────^
+//! Awaiting --CONNECT--> Judging --Granted--> Online --DISCONNECT, fault, take-over--> Leaving
+//!     +-------------- immediate answer --------^
 //! ```
 //!
 //! Never outlives its connection; what does is the session.
@@ -60,6 +60,9 @@ pub(super) struct Online {
     pub(super) quota: u16,
     /// What the quota began with.
     pub(super) quota_max: u16,
+    /// Packet identifiers that may be in use towards the client: the quota counts what this
+    /// connection sent, this what earlier ones left open too.
+    pub(super) window: u16,
     /// QoS 2 messages of this connection that are taken and not released.
     pub(super) taken: u16,
     /// Bytes of messages that may still be sent before some are written.
@@ -77,7 +80,7 @@ pub(super) struct Online {
     /// Where resending stands; absent once it is done.
     pub(super) resume: Option<Resume>,
     /// Topics the client has given an alias; index 0 is alias 1.
-    pub(super) aliases: Option<Box<Vec<Option<Rc<str>>>>>,
+    pub(super) aliases: Option<Box<[Option<Rc<str>>]>>,
     /// Who got the last message.
     pub(super) last_topic: Option<Box<LastTopic>>,
 }

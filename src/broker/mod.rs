@@ -5,13 +5,17 @@
 //! and return `Result<(), Fault>`; one function here turns a fault into what the peer sees.
 //!
 //! ```text
-//! handle ─ connect.rs     CONNECT, AUTH, take-over, DISCONNECT, the end of a connection
-//!        ─ publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
-//!        ─ deliver.rs     a message to one session: room, window, queue, shared subscriptions
-//!        ─ pump.rs        what waits for a session, when it can take more
-//!        ─ ack.rs         PUBACK, PUBREC, PUBCOMP from a client
-//!        ─ subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
-//!        ─ expire.rs      what happens because time has passed
+//! handle - connect.rs     CONNECT, AUTH: who is let in
+//!        - welcome.rs     the terms of a connection, CONNACK
+//!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
+//!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
+//!        - deliver.rs     a message to one session: room, window, queue
+//!        - group.rs       a message to a shared subscription
+//!        - pump.rs        what waits for a session, when it can take more
+//!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
+//!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
+//!        - expire.rs      what happens because time has passed
+//!        - process.rs     storage that is behind, the end of the process
 //! ```
 //!
 //! Durable state changes only through `Store`; each change of a session that outlives its
@@ -21,37 +25,41 @@
 //! Never touches a socket, a clock, a file, a thread, or randomness but its seed.
 
 mod ack;
+mod attach;
 mod check;
 mod connect;
 mod deliver;
+mod emit;
 mod event;
 mod expire;
+mod group;
 mod link;
 mod options;
+mod process;
 mod publish;
 mod pump;
+mod snapshot;
 mod store;
 mod subscribe;
 mod timers;
+mod welcome;
 
 use std::rc::Rc;
 
-use log::{info, warn};
+use log::warn;
 
-use crate::codec::{
-    self, Ack, AckKind, Disconnect, Incoming, Packet, PacketId, ReasonCode, Version,
-};
+use crate::codec::{self, Disconnect, Incoming, Packet, ReasonCode, Version};
 use crate::metrics::{Counters, Gauge};
 pub use crate::persistence::Seq;
-use crate::persistence::{Change, Corrupt, GroupChange, Record};
+use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
 use crate::router::Matches;
-use crate::session::{Authority, Identity, Session, SessionId};
+use crate::session::{Authority, Identity, SessionId};
 pub use crate::session::{ConnId, Peer};
 use crate::time::Time;
 
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
-use link::{Link, Links, Online};
+use link::{Link, Links};
 pub use options::{Options, Overflow};
 use store::Store;
 use timers::{Timer, Timers};
@@ -168,7 +176,7 @@ impl Broker {
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
             Event::Configured(options) => self.options = *options,
-            Event::Storage { state, .. } => self.on_storage(state, effects),
+            Event::Storage { state, .. } => self.on_storage(now, state, effects),
             Event::Stopping => self.on_stopping(now, effects),
             Event::Tick => self.on_tick(now, effects),
         }
@@ -354,120 +362,6 @@ impl Broker {
         self.disarm_link(conn);
         self.links.replace(conn, Link::Leaving);
         effects.list.push(Effect::Close { conn });
-    }
-
-    fn on_storage(&mut self, state: Storage, effects: &mut Effects<'_>) {
-        if self.storage == state {
-            return;
-        }
-        self.storage = state;
-        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
-        for conn in conns {
-            effects.list.push(match state {
-                Storage::Well => Effect::Resume { conn },
-                Storage::Behind | Storage::Failed => Effect::Hold { conn },
-            });
-        }
-    }
-
-    fn on_stopping(&mut self, now: Time, effects: &mut Effects<'_>) {
-        self.is_stopping = true;
-        info!("Stopping: {} sessions", self.store.len());
-        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
-        for conn in conns {
-            if self.links.online(conn).is_some() {
-                self.dismiss(now, conn, ReasonCode::SERVER_SHUTTING_DOWN, None, effects);
-            } else if !matches!(self.links.get(conn), Some(Link::Leaving)) {
-                self.abandon(conn, effects);
-            }
-        }
-    }
-
-    /// Changes a session, and records the change if the session outlives its connection.
-    fn change(&mut self, id: SessionId, change: Change, effects: &mut Effects<'_>) {
-        let session = self.store.session(id);
-        if session.is_kept() {
-            self.seq.0 += 1;
-            effects.list.push(Effect::Record(Record::Session(session.number, change.clone())));
-        }
-        self.store.change(id, change);
-    }
-
-    /// Changes what waits for a shared subscription, and records it if any member outlives its
-    /// connection.
-    fn change_group(&mut self, group: u32, change: GroupChange, effects: &mut Effects<'_>) {
-        let id = crate::router::GroupId(group);
-        if self.store.router.group(id).is_some_and(|group| group.kept > 0) {
-            self.record(Record::Group(group, change.clone()), effects);
-        }
-        self.store.change_group(group, change);
-    }
-
-    fn record(&mut self, record: Record, effects: &mut Effects<'_>) {
-        self.seq.0 += 1;
-        effects.list.push(Effect::Record(record));
-    }
-
-    /// The record after which what is said to a session may leave: all so far, if it outlives its
-    /// connection; none, if it promises nothing.
-    fn gate(&self, session: &Session) -> Seq {
-        if session.is_kept() { self.seq } else { Seq(0) }
-    }
-
-    fn send(&self, conn: ConnId, packet: Packet, after: Seq, effects: &mut Effects<'_>) {
-        let what = Outgoing::Packet(Box::new(packet));
-        effects.list.push(Effect::Send { conn, what, after });
-    }
-
-    fn send_ack(
-        &self,
-        conn: ConnId,
-        kind: AckKind,
-        packet_id: PacketId,
-        reason: ReasonCode,
-        after: Seq,
-        effects: &mut Effects<'_>,
-    ) {
-        let what = Outgoing::Ack(kind, Ack::new(packet_id, reason));
-        effects.list.push(Effect::Send { conn, what, after });
-    }
-
-    /// The accepted connection of an event that is known to come from one.
-    fn online(&self, conn: ConnId) -> &Online {
-        self.links.online(conn).expect("only an accepted connection gets here")
-    }
-
-    /// The accepted connection of an event that is known to come from one.
-    fn online_mut(&mut self, conn: ConnId) -> &mut Online {
-        self.links.online_mut(conn).expect("only an accepted connection gets here")
-    }
-
-    /// Sees to it that the timer of a link fires no later than its deadline.
-    fn arm_link(&mut self, conn: ConnId) {
-        let Some(due) = self.links.get(conn).map(Link::deadline) else { return };
-        let Some(armed) = self.links.armed_mut(conn) else { return };
-        if due < *armed {
-            let old = std::mem::replace(armed, due);
-            self.timers.disarm(old, Timer::Link(conn));
-            self.timers.arm(due, Timer::Link(conn));
-        }
-    }
-
-    /// Removes the timer of a link.
-    fn disarm_link(&mut self, conn: ConnId) {
-        if let Some(armed) = self.links.armed_mut(conn) {
-            let old = std::mem::replace(armed, Time::NEVER);
-            self.timers.disarm(old, Timer::Link(conn));
-        }
-    }
-
-    /// Sees to it that a session without connection is looked at when its time has come.
-    fn arm_session(&mut self, id: SessionId) {
-        let session = self.store.session(id);
-        let due = [session.will_due(), session.expires()].into_iter().flatten().min();
-        if let (Some(due), true) = (due, session.is_kept()) {
-            self.timers.arm(due, Timer::Session(session.number));
-        }
     }
 }
 

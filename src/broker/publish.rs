@@ -13,14 +13,14 @@ use log::debug;
 use super::connect::is_reserved;
 use super::deliver::Source;
 use super::link::LastTopic;
-use super::{Broker, ConnId, Effects, Fault, Seq, name};
+use super::{Broker, ConnId, Effects, Fault, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
 use crate::router::Matches;
 use crate::session::{Access, SessionId};
 use crate::time::Time;
-use crate::topic_matcher::Topic;
+use crate::topic_matcher::{Invalid, Topic};
 
 impl Broker {
     pub(super) fn on_publish<'a>(
@@ -140,12 +140,12 @@ impl Broker {
         let aliases = self
             .online_mut(conn)
             .aliases
-            .get_or_insert_with(|| Box::new(vec![None; usize::from(highest)]));
-        // A reload may have raised the limit since.
-        if aliases.len() < usize::from(highest) {
-            aliases.resize(usize::from(highest), None);
-        }
-        let known = &mut aliases[usize::from(alias) - 1];
+            .get_or_insert_with(|| vec![None; usize::from(highest)].into_boxed_slice());
+        // A reload may have raised the limit since; the client was told the old one.
+        let Some(known) = aliases.get_mut(usize::from(alias) - 1) else {
+            let what = "topic alias out of range";
+            return Err(Fault::new(ReasonCode::TOPIC_ALIAS_INVALID, what));
+        };
         if publish.topic.is_empty() {
             let Some(topic) = known else {
                 return Err(Fault::protocol("a topic alias that stands for nothing"));
@@ -171,10 +171,17 @@ impl Broker {
         let generation = self.store.router.generation();
         let is_known = last.topic == topic && !last.topic.is_empty();
         if !is_known || last.generation != generation {
-            let Ok(parsed) = Topic::parse(topic) else {
+            let parsed = Topic::parse(topic).map_err(|invalid| match invalid {
+                Invalid::TooDeep => {
+                    Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
+                }
                 // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
-                return Err(Fault::malformed("the topic of a PUBLISH is not valid"));
-            };
+                Invalid::Empty
+                | Invalid::TooLong
+                | Invalid::Nul
+                | Invalid::Wildcard
+                | Invalid::Share => Fault::malformed("the topic of a PUBLISH is not valid"),
+            })?;
             if is_reserved(topic) {
                 return Ok(self.deny(conn, topic));
             }
@@ -271,17 +278,15 @@ impl Broker {
     ) {
         let session = self.online(conn).session;
         let inbound = self.store.session(session).inbound.as_ref();
-        let is_taken = inbound.is_some_and(|inbound| inbound.contains(packet_id));
-        let reason = if is_taken {
+        // One that is not known is a repetition: it is answered like the first, so that the client
+        // can finish.
+        if inbound.is_some_and(|inbound| inbound.contains(packet_id)) {
             self.change(session, Change::Released(packet_id), effects);
             let online = self.online_mut(conn);
             online.taken = online.taken.saturating_sub(1);
-            ReasonCode::SUCCESS
-        } else {
-            ReasonCode::PACKET_IDENTIFIER_NOT_FOUND
-        };
-        let is_kept = self.store.session(session).is_kept();
-        let after = if is_kept { self.seq } else { Seq(0) };
+        }
+        let after = self.gate(self.store.session(session));
+        let reason = ReasonCode::SUCCESS;
         self.send_ack(conn, AckKind::PubComp, packet_id, reason, after, effects);
     }
 }

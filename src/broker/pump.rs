@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use super::deliver::{Sending, Terms, charge, identifier_of, remaining};
+use super::deliver::{Sending, Terms, charge, has_window, identifiers, remaining};
 use super::link::Resume;
 use super::{Broker, ConnId, Effects, Timer};
 use crate::codec::{AckKind, QoS, ReasonCode, SubscribeOptions};
@@ -151,7 +151,7 @@ impl Broker {
             identifiers: delivery.identifiers.as_deref().unwrap_or(&none),
             group: delivery.group,
         };
-        let charge = match self.fits(now, id, terms, message) {
+        let charge = match self.fits(now, id, terms, message, again.is_some()) {
             Ok(charge) => charge,
             Err(offer) => return offer,
         };
@@ -182,6 +182,7 @@ impl Broker {
         id: SessionId,
         terms: Terms<'_>,
         message: &Message,
+        again: bool,
     ) -> Result<u32, Offer> {
         let conn = self.store.session(id).conn;
         let Some(online) = conn.and_then(|conn| self.links.online(conn)) else {
@@ -191,8 +192,13 @@ impl Broker {
         if charge > online.maximum_packet_size {
             return Err(Offer::TooLarge);
         }
-        let has_quota = terms.qos == QoS::AtMostOnce || online.quota > 0;
-        if online.room < charge || !has_quota { Err(Offer::Waits) } else { Ok(charge) }
+        let may_go = match (terms.qos, again) {
+            (QoS::AtMostOnce, _) => true,
+            // Its identifier is in use already.
+            (_, true) => online.quota > 0,
+            (_, false) => has_window(online, self.store.session(id)),
+        };
+        if online.room < charge || !may_go { Err(Offer::Waits) } else { Ok(charge) }
     }
 
     /// Sends what waits for the shared subscriptions this session is a member of.
@@ -212,14 +218,13 @@ impl Broker {
                 self.change_group(number, GroupChange::Unqueued, effects);
                 continue;
             }
-            let identifiers = identifier_of(&member);
             let terms = Terms {
                 qos: member.options.qos.min(message.qos),
                 retain: member.options.retain_as_published && message.retain,
-                identifiers: &identifiers,
+                identifiers: identifiers(&member.identifier),
                 group: number,
             };
-            match self.fits(now, id, terms, &message) {
+            match self.fits(now, id, terms, &message, false) {
                 Err(Offer::TooLarge) => {
                     self.counters.drop_one(DropReason::TooLarge);
                     self.change_group(number, GroupChange::Unqueued, effects);
@@ -316,15 +321,14 @@ impl Broker {
         if message.has_expired(now) || options.no_local && own {
             return true;
         }
-        let identifiers = [identifier];
         let terms = Terms {
             qos: options.qos.min(message.qos),
             // [MQTT-3.3.1-8] of 3.1.1: sent because of a new subscription.
             retain: true,
-            identifiers: if identifier == 0 { &[] } else { &identifiers },
+            identifiers: identifiers(&identifier),
             group: 0,
         };
-        match self.fits(now, id, terms, message) {
+        match self.fits(now, id, terms, message, false) {
             Ok(charge) => {
                 self.send_kept(now, id, terms, charge, message, effects);
                 true

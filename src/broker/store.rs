@@ -16,7 +16,7 @@ use crate::codec::PacketId;
 use crate::map::{self, Map};
 use crate::message::{Delivery, Message};
 use crate::metrics::Gauge;
-use crate::persistence::{Change, Corrupt, GroupChange, Record};
+use crate::persistence::{Change, GroupChange};
 use crate::router::{GroupId, Router, Subscriber, count};
 use crate::session::{Session, SessionId, Will};
 use crate::time::Time;
@@ -91,6 +91,11 @@ impl Store {
         self.last_session + 1
     }
 
+    /// A message of an earlier run has this number.
+    pub(super) fn note_message(&mut self, number: u64) {
+        self.last_message = self.last_message.max(number);
+    }
+
     /// A number for a message.
     pub(super) const fn number_message(&mut self) -> u64 {
         self.last_message += 1;
@@ -144,7 +149,6 @@ impl Store {
     /// Changes a session: the only function that does.
     pub(super) fn change(&mut self, id: SessionId, change: Change) {
         match change {
-            Change::Opened { .. } => {}
             Change::Attached { expiry_interval } => self.attach(id, expiry_interval),
             Change::Closed => self.close(id),
             Change::Subscribed { filter, options, identifier, group } => {
@@ -158,7 +162,20 @@ impl Store {
                     self.unsubscribe(id, filter);
                 }
             }
-            other => change_alone(self.session_mut(id), other),
+            Change::Opened { .. }
+            | Change::Detached { .. }
+            | Change::Queued(_)
+            | Change::Unqueued
+            | Change::Sent { .. }
+            | Change::Delivered { .. }
+            | Change::Received(_)
+            | Change::Settled(_)
+            | Change::Taken(_)
+            | Change::Released(_)
+            | Change::WillSet(..)
+            | Change::WillCleared
+            | Change::Cursor { .. }
+            | Change::CursorDone { .. } => change_alone(self.session_mut(id), change),
         }
     }
 
@@ -270,41 +287,6 @@ impl Store {
     pub(super) fn contains(&self, id: SessionId) -> bool {
         self.sessions.contains(id.0 as usize)
     }
-
-    /// Applies a record of an earlier run.
-    pub(super) fn replay(&mut self, record: Record) -> Result<(), Corrupt> {
-        match record {
-            Record::Session(number, Change::Opened { client_id, expiry_interval }) => {
-                if self.numbered(number).is_some() || self.of_client(&client_id).is_some() {
-                    return Err(Corrupt { what: "a session was opened twice" });
-                }
-                self.open(number, client_id, expiry_interval);
-            }
-            Record::Session(number, change) => {
-                let id = self.numbered(number).ok_or(Corrupt { what: "no such session" })?;
-                self.note_numbers(&change);
-                self.change(id, change);
-            }
-            Record::Group(group, change) => self.change_group(group, change),
-            Record::Retained(message) => {
-                self.last_message = self.last_message.max(message.number);
-                self.retain(message);
-            }
-            Record::Unretained(topic) => self.unretain(&topic),
-        }
-        Ok(())
-    }
-
-    fn note_numbers(&mut self, change: &Change) {
-        let message = match change {
-            Change::Queued(delivery) | Change::Delivered { delivery, .. } => {
-                delivery.message.as_ref()
-            }
-            Change::WillSet(message, _) => Some(message),
-            _ => None,
-        };
-        self.last_message = self.last_message.max(message.map_or(0, |message| message.number));
-    }
 }
 
 /// The changes that concern a session and nothing beside it.
@@ -368,80 +350,4 @@ fn sent(session: &mut Session, is_kept: bool, packet_id: PacketId, mut delivery:
     }
     let qos = delivery.qos;
     session.outbound_mut().send(packet_id, qos, delivery);
-}
-
-impl Store {
-    /// Everything durable, as the records that would make it.
-    pub(super) fn snapshot(&self) -> Vec<Record> {
-        let mut records = Vec::new();
-        let mut kept: Vec<_> = self.iter().filter(|(_, session)| session.is_kept()).collect();
-        kept.sort_by_key(|(_, session)| session.number);
-        for (id, session) in kept {
-            self.snapshot_session(id, session, &mut records);
-        }
-        let mut groups: Vec<_> = self.router.kept_groups().collect();
-        groups.sort_by_key(|(id, _)| *id);
-        for (id, group) in groups {
-            let queued = group.queue.iter().cloned().map(GroupChange::Queued);
-            records.extend(queued.map(|change| Record::Group(id.0, change)));
-        }
-        records.extend(self.router.retained.iter().cloned().map(Record::Retained));
-        records
-    }
-
-    fn snapshot_session(&self, id: SessionId, session: &Session, records: &mut Vec<Record>) {
-        let expiry_interval = session.expiry_interval;
-        let mut push = |change| records.push(Record::Session(session.number, change));
-        push(Change::Opened { client_id: Rc::clone(&session.client_id), expiry_interval });
-        if let Some(at) = session.detached {
-            push(Change::Detached { at, expiry_interval });
-        }
-        let mut subscribed: Vec<_> = session
-            .subscriptions
-            .as_slice()
-            .iter()
-            .filter_map(|held| {
-                let subscriber = self.router.subscriber(id, *held)?;
-                let (options, identifier) = (subscriber.options, subscriber.identifier);
-                let filter = self.router.filter(*held);
-                Some((filter, options, identifier, held.group))
-            })
-            .collect();
-        subscribed.sort_by(|a, b| a.0.cmp(&b.0));
-        for (filter, options, identifier, group) in subscribed {
-            push(Change::Subscribed { filter, options, identifier, group });
-        }
-        for (packet_id, _, delivery) in session.window() {
-            let delivery = delivery.cloned();
-            let is_received = delivery.is_none();
-            let delivery = delivery.unwrap_or(Delivery::RECEIVED);
-            push(Change::Delivered { packet_id, delivery });
-            if is_received {
-                push(Change::Received(packet_id));
-            }
-        }
-        for delivery in session.queue.iter().flat_map(|queue| queue.iter()) {
-            push(Change::Queued(delivery.clone()));
-        }
-        for packet_id in session.inbound.iter().flat_map(|inbound| inbound.iter()) {
-            push(Change::Taken(packet_id));
-        }
-        if let Some(will) = &session.will {
-            push(Change::WillSet(Rc::clone(&will.message), will.delay_interval));
-        }
-        for (filter, after) in session.cursors.iter().flat_map(|cursors| cursors.iter()) {
-            push(Change::Cursor { filter: filter.clone(), after: after.clone() });
-        }
-    }
-
-    /// Sessions that had a connection when the last run ended lost it then.
-    pub(super) fn detach_all(&mut self, now: Time) -> Vec<(SessionId, Change)> {
-        self.iter()
-            .filter(|(_, session)| session.conn.is_none() && session.detached.is_none())
-            .map(|(id, session)| {
-                let expiry_interval = session.expiry_interval;
-                (id, Change::Detached { at: now, expiry_interval })
-            })
-            .collect()
-    }
 }

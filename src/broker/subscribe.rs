@@ -14,7 +14,7 @@ use crate::persistence::{Change, GroupChange, Record};
 use crate::router::GroupId;
 use crate::session::{Access, SessionId};
 use crate::time::Time;
-use crate::topic_matcher::{Filter, Topic};
+use crate::topic_matcher::{Filter, Invalid, Topic};
 
 impl Broker {
     pub(super) fn on_subscribe(
@@ -27,7 +27,7 @@ impl Broker {
         let mut wanted = Vec::with_capacity(subscribe.filters.len());
         for (text, options) in &subscribe.filters {
             let filter = parse(text)?;
-            if filter.share().is_some() && options.no_local {
+            if filter.is_some_and(|filter| filter.share().is_some()) && options.no_local {
                 // [MQTT-3.8.3-4].
                 return Err(Fault::protocol("No Local on a shared subscription"));
             }
@@ -36,7 +36,10 @@ impl Broker {
         let identifier = subscribe.subscription_identifier.unwrap_or(0);
         let mut reasons = Vec::with_capacity(wanted.len());
         for (filter, options) in wanted {
-            reasons.push(self.subscribe_one(conn, filter, options, identifier, effects));
+            reasons.push(match filter {
+                Some(filter) => self.subscribe_one(conn, filter, options, identifier, effects),
+                None => failure(self.online(conn).version, options),
+            });
         }
         let session = self.online(conn).session;
         let packet_id = subscribe.packet_id;
@@ -71,9 +74,7 @@ impl Broker {
             );
             return match version {
                 Version::V5 => ReasonCode::NOT_AUTHORIZED,
-                Version::V311 => ReasonCode::UNSPECIFIED_ERROR,
-                // 3.1 has no word for it.
-                Version::V31 => granted,
+                Version::V31 | Version::V311 => failure(version, options),
             };
         }
         if online.is_bridge && version < Version::V5 && filter.share().is_none() {
@@ -111,7 +112,7 @@ impl Broker {
         let retained = &self.store.router.retained;
         let has = match Topic::parse(filter.pattern()) {
             Ok(topic) => retained.get(topic.as_str()).is_some(),
-            Err(_) => retained.len() > 0,
+            Err(_) => !retained.is_empty(),
         };
         wants && has
     }
@@ -148,7 +149,10 @@ impl Broker {
         }
         let mut reasons = Vec::with_capacity(filters.len());
         for filter in filters {
-            reasons.push(self.unsubscribe_one(session, filter, effects));
+            reasons.push(match filter {
+                Some(filter) => self.unsubscribe_one(session, filter, effects),
+                None => ReasonCode::NO_SUBSCRIPTION_EXISTED,
+            });
         }
         let packet_id = unsubscribe.packet_id;
         let answer = UnsubAck { packet_id, reasons, properties: None };
@@ -194,15 +198,44 @@ impl Broker {
                 self.counters.drop_one(DropReason::SessionEnded);
             }
         }
+        self.forget_queue(group, is_kept, effects);
+    }
+
+    /// A session that will end with its connection makes nothing durable any more.
+    pub(super) fn leave_groups_durably(&mut self, session: SessionId, effects: &mut Effects<'_>) {
+        let groups = self.store.session(session).groups.as_slice().to_vec();
+        for group in groups {
+            self.forget_queue(group, true, effects);
+        }
+    }
+
+    /// The last member that outlives its connection leaves: what waits is not durable any more.
+    fn forget_queue(&mut self, group: u32, is_kept: bool, effects: &mut Effects<'_>) {
+        let Some(shared) = self.store.router.group(GroupId(group)) else { return };
         if is_kept && shared.kept == 1 && !shared.queue.is_empty() {
             self.record(Record::Group(group, GroupChange::Dropped), effects);
         }
     }
 }
 
-fn parse(text: &str) -> Result<Filter<'_>, Fault> {
-    // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1], [MQTT-4.8.2-1], [MQTT-4.8.2-2].
-    Filter::parse(text).map_err(|_| Fault::malformed("a topic filter is not valid"))
+/// A filter; `None` if it is well formed and has more levels than are taken.
+fn parse(text: &str) -> Result<Option<Filter<'_>>, Fault> {
+    match Filter::parse(text) {
+        Ok(filter) => Ok(Some(filter)),
+        Err(Invalid::TooDeep) => Ok(None),
+        // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1], [MQTT-4.8.2-1], [MQTT-4.8.2-2].
+        Err(_) => Err(Fault::malformed("a topic filter is not valid")),
+    }
+}
+
+/// What SUBACK says of a filter that is not granted.
+const fn failure(version: Version, options: SubscribeOptions) -> ReasonCode {
+    match version {
+        Version::V5 => ReasonCode::TOPIC_FILTER_INVALID,
+        Version::V311 => ReasonCode::UNSPECIFIED_ERROR,
+        // 3.1 has no word for it.
+        Version::V31 => granted(options),
+    }
 }
 
 const fn granted(options: SubscribeOptions) -> ReasonCode {

@@ -7,6 +7,7 @@
 
 use bytes::BytesMut;
 
+use super::incoming::{Incoming, Next};
 use super::kind::PacketType;
 use super::property::user_property;
 use super::property::{Properties, Property, PropertyId as Id, PropertyValue, UNTYPED};
@@ -43,10 +44,21 @@ impl AckKind {
     }
 }
 
-pub(super) fn decode(kind: AckKind, body: &[u8], version: Version) -> Result<Ack, Error> {
+#[inline]
+pub(super) fn decode(kind: AckKind, body: &[u8], version: Version) -> Next<'_> {
+    // What nearly every one is: an identifier and no more.
+    if let [high, low] = *body
+        && let Some(packet_id) = PacketId::new(u16::from_be_bytes([high, low]))
+    {
+        return Ok(Some(Incoming::Ack(kind, Ack::new(packet_id, ReasonCode::SUCCESS))));
+    }
+    decode_any(kind, body, version)
+}
+
+#[inline(never)]
+fn decode_any(kind: AckKind, body: &[u8], version: Version) -> Next<'_> {
     let mut reader = Reader::new(body);
-    let packet_id = packet_id(&mut reader)?;
-    let mut ack = Ack::new(packet_id, ReasonCode::SUCCESS);
+    let mut ack = Ack::new(packet_id(&mut reader)?, ReasonCode::SUCCESS);
     if version == Version::V5 && !reader.is_empty() {
         ack.reason = reason(&mut reader, kind.packet_type())?;
         // "If the Remaining Length is less than 4 there is no Property Length", 3.4.2.2.1.
@@ -55,7 +67,7 @@ pub(super) fn decode(kind: AckKind, body: &[u8], version: Version) -> Result<Ack
         }
     }
     reader.finish()?;
-    Ok(ack)
+    Ok(Some(Incoming::Ack(kind, ack)))
 }
 
 /// Appends an acknowledgement: [`encode`](super::encode) without the detour over a [`Packet`].

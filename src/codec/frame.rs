@@ -5,10 +5,10 @@
 //!
 //! Never copies a packet that lies wholly in one read, and holds no memory between packets.
 
+use super::incoming::{self, Next, Sender};
 use super::kind::PacketType;
-use super::property::PropertyId;
 use super::wire::{Reader, varint};
-use super::{Error, Incoming, Packet, Version, connect, incoming};
+use super::{Error, Incoming, Packet, Version, connect};
 
 /// How large a packet may be, in bytes, header included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +85,9 @@ impl Decoder {
     /// Takes what it can use from the front of `input` and yields the next packet; `None` when
     /// it needs more, and then all of `input` is taken.
     ///
+    /// Where speed counts, take the answer apart in one pattern, `Ok(Some(incoming))`: to unwrap
+    /// it in steps copies the view once for each.
+    ///
     /// # Errors
     /// Whatever makes the rest of the stream unreadable or must end the connection. A packet
     /// that is too large, or may not come now, is refused by its header, before it is buffered:
@@ -92,6 +95,7 @@ impl Decoder {
     /// * a server takes only a CONNECT first [MQTT-3.1.0-1];
     /// * then, until [`Self::open`], only AUTH and DISCONNECT;
     /// * neither side takes what only its own side sends.
+    #[inline]
     pub fn next<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
@@ -104,16 +108,23 @@ impl Decoder {
                 && let Some((packet, rest)) = bytes.split_at_checked(header.end)
             {
                 *input = rest;
-                return self.gate.decode(&header, &packet[header.start..]).map(Some);
+                return self.gate.decode(&header, &packet[header.start..]);
             }
-            self.partial.extend_from_slice(bytes);
-            *input = &[];
-            return Ok(None);
+            return self.begin(input);
         }
         self.next_of_partial(input, limits)
     }
 
+    /// Keeps the beginning of a packet.
+    #[inline(never)]
+    fn begin(&mut self, input: &mut &[u8]) -> Next<'static> {
+        self.partial.extend_from_slice(input);
+        *input = &[];
+        Ok(None)
+    }
+
     /// The same with bytes pending, or memory to give back.
+    #[inline(never)]
     fn next_of_partial<'a, 'i: 'a>(
         &'a mut self,
         input: &mut &'i [u8],
@@ -140,7 +151,7 @@ impl Decoder {
         };
         let start = self.used + header.start;
         self.used += header.end;
-        self.gate.decode(&header, &self.partial[start..self.used]).map(Some)
+        self.gate.decode(&header, &self.partial[start..self.used])
     }
 
     /// Adds to the pending packet, of which `missing` bytes are to come. Memory grows with what
@@ -237,14 +248,21 @@ impl Gate {
             Phase::Open | Phase::Client => limits.packet,
         };
         if end > max {
-            if self.phase == Phase::Connect {
-                self.learn(&rest[taken..]);
-            }
-            return Err(Error::TooLarge { size: end, max });
+            return Err(self.too_large(end, max, &rest[taken..]));
         }
         Ok(Some(Header { first, kind, start, end }))
     }
 
+    /// A client that cannot be served is still told so in its own version.
+    #[cold]
+    fn too_large(&mut self, size: usize, max: usize, body: &[u8]) -> Error {
+        if self.phase == Phase::Connect {
+            self.learn(body);
+        }
+        Error::TooLarge { size, max }
+    }
+
+    #[inline]
     fn admit(&self, kind: PacketType) -> Result<(), Error> {
         let here = self.phase.admits() & kind.bit() != 0;
         // Only in 5.0 does a server say DISCONNECT.
@@ -259,19 +277,19 @@ impl Gate {
         self.version = connect::version(&mut Reader::new(body)).ok().map(|(version, _)| version);
     }
 
-    /// The packet with this header and body, if this side may get it.
+    /// The packet with this header and body.
     #[inline]
-    fn decode<'a>(&mut self, header: &Header, body: &'a [u8]) -> Result<Incoming<'a>, Error> {
+    fn decode<'a>(&mut self, header: &Header, body: &'a [u8]) -> Next<'a> {
         if header.kind == PacketType::Connect {
             return self.decode_connect(body);
         }
         let version = self.version.unwrap_or_default();
-        let incoming = incoming::decode(header.first, header.kind, body, version)?;
-        self.check_side(&incoming)?;
-        Ok(incoming)
+        let sender = if self.phase == Phase::Client { Sender::Server } else { Sender::Client };
+        incoming::decode(header.first, header.kind, body, version, sender)
     }
 
-    fn decode_connect(&mut self, body: &[u8]) -> Result<Incoming<'static>, Error> {
+    #[inline(never)]
+    fn decode_connect(&mut self, body: &[u8]) -> Next<'static> {
         let decoded = connect::decode(body);
         if self.phase == Phase::Connect {
             self.learn(body);
@@ -280,27 +298,6 @@ impl Gate {
             // [MQTT-3.1.0-2]: whatever is wrong with it, that it came is worse.
             return Err(Error::Unexpected(PacketType::Connect.name()));
         }
-        decoded.map(|connect| Incoming::Other(Box::new(Packet::Connect(connect))))
-    }
-
-    /// What is wrong in a packet because of who sent it.
-    fn check_side(&self, incoming: &Incoming<'_>) -> Result<(), Error> {
-        let from_client = self.phase != Phase::Client;
-        // [MQTT-3.3.4-6]
-        if let Incoming::Publish(publish) = incoming
-            && from_client
-            && publish.properties.contains(PropertyId::SubscriptionIdentifier)
-        {
-            return Err(Error::Protocol("Subscription Identifier from a client"));
-        }
-        // [MQTT-3.14.2-2]
-        if let Incoming::Other(packet) = incoming
-            && let Packet::Disconnect(disconnect) = &**packet
-            && !from_client
-            && disconnect.session_expiry_interval.is_some()
-        {
-            return Err(Error::Protocol("Session Expiry Interval from a server"));
-        }
-        Ok(())
+        Ok(Some(Incoming::Other(Box::new(Packet::Connect(decoded?)))))
     }
 }

@@ -1,8 +1,9 @@
 //! The way out of a PUBLISH: everything but its payload, once per receiver.
 //!
-//! Owns: [`PublishHead`]. It is built in an array on the stack and appended at once, because one
-//! append after another costs more than all the rest; there is no template to patch and nothing
-//! cached, because building it anew costs as little.
+//! Owns: [`PublishHead`]. It is measured, given its room at the end of the output, and built in
+//! place: one append after another costs more than all the rest, and so does building it
+//! elsewhere and copying it from there. There is no template to patch and nothing cached, because
+//! building it anew costs as little.
 //!
 //! Never copies a payload: the caller appends it, or sends it as a chunk of its own.
 
@@ -10,7 +11,7 @@ use bytes::BytesMut;
 
 use super::kind::PacketType;
 use super::property::PropertyId as Id;
-use super::wire::{put_varint, varint_len};
+use super::wire::{varint_bytes, varint_len};
 use super::{PacketId, QoS, Version};
 
 /// Everything of a PUBLISH but its payload.
@@ -43,8 +44,8 @@ pub struct PublishHead<'a> {
     pub payload_len: usize,
 }
 
-/// A head up to this length is built on the stack.
-const STACK: usize = 192;
+/// A variable byte integer is written with all of its four bytes, which is quicker than asking.
+const SLACK: usize = 3;
 
 /// What the length fields of a head say.
 struct Lengths {
@@ -67,15 +68,10 @@ impl PublishHead<'_> {
         let lengths = self.lengths(version);
         debug_assert!(lengths.remaining <= super::wire::VARINT_MAX as usize);
         let len = 1 + varint_len(lengths.remaining) + lengths.remaining - self.payload_len;
-        if len <= STACK {
-            let mut head = [0; STACK];
-            self.fill(version, &lengths, &mut head[..len]);
-            out.extend_from_slice(&head[..len]);
-        } else {
-            let start = out.len();
-            out.resize(start + len, 0);
-            self.fill(version, &lengths, &mut out[start..]);
-        }
+        let start = out.len();
+        out.resize(start + len + SLACK, 0);
+        self.fill(version, &lengths, &mut out[start..]);
+        out.truncate(start + len);
     }
 
     fn lengths(&self, version: Version) -> Lengths {
@@ -100,40 +96,42 @@ impl PublishHead<'_> {
         Lengths { properties, remaining }
     }
 
-    /// Fills `head`, which is exactly as long as needed.
+    /// Fills `head`, which has [`SLACK`] bytes more than needed.
     fn fill(&self, version: Version, lengths: &Lengths, head: &mut [u8]) {
         let flags = u8::from(self.dup) << 3 | self.qos.bits() << 1 | u8::from(self.retain);
-        head[0] = PacketType::Publish.first_byte() | flags;
-        let mut at = 1 + put_varint(&mut head[1..], lengths.remaining);
-        let mut put = |bytes: &[u8]| {
+        let mut at = 0;
+        // Bytes that have a fixed number, of which not all need count.
+        let mut put = |bytes: &[u8], count: usize| {
             head[at..at + bytes.len()].copy_from_slice(bytes);
-            at += bytes.len();
+            at += count;
         };
+        put(&[PacketType::Publish.first_byte() | flags], 1);
+        let (varint, len) = varint_bytes(lengths.remaining);
+        put(&varint, len);
         let topic_len = u16::try_from(self.topic.len()).expect("a topic has at most 65,535 bytes");
-        put(&topic_len.to_be_bytes());
-        put(self.topic.as_bytes());
+        put(&topic_len.to_be_bytes(), 2);
+        put(self.topic.as_bytes(), self.topic.len());
         if let Some(packet_id) = self.packet_id {
-            put(&packet_id.get().to_be_bytes());
+            put(&packet_id.get().to_be_bytes(), 2);
         }
         if version != Version::V5 {
             return;
         }
-        let mut varint = [0; 4];
-        let len = put_varint(&mut varint, lengths.properties);
-        put(&varint[..len]);
+        let (varint, len) = varint_bytes(lengths.properties);
+        put(&varint, len);
         if let Some(alias) = self.topic_alias {
             let [high, low] = alias.to_be_bytes();
-            put(&[Id::TopicAlias as u8, high, low]);
+            put(&[Id::TopicAlias as u8, high, low], 3);
         }
         if let Some(interval) = self.message_expiry_interval {
             let [a, b, c, d] = interval.to_be_bytes();
-            put(&[Id::MessageExpiryInterval as u8, a, b, c, d]);
+            put(&[Id::MessageExpiryInterval as u8, a, b, c, d], 5);
         }
         for &id in self.subscription_identifiers {
-            let len = put_varint(&mut varint, id as usize);
-            put(&[Id::SubscriptionIdentifier as u8]);
-            put(&varint[..len]);
+            let (varint, len) = varint_bytes(id as usize);
+            put(&[Id::SubscriptionIdentifier as u8], 1);
+            put(&varint, len);
         }
-        put(self.properties);
+        put(self.properties, self.properties.len());
     }
 }

@@ -59,6 +59,19 @@ impl Incoming<'_> {
     }
 }
 
+/// Who sent it. What is wrong in a packet only because of its sender is found here too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    Client,
+    Server,
+    /// Nobody knows, and nobody asks.
+    Either,
+}
+
+/// What [`Decoder::next`](super::Decoder::next) says. It is made of the parts in one step where
+/// speed counts: wrapping a view of this size again and again costs more than decoding it.
+pub(super) type Next<'a> = Result<Option<Incoming<'a>>, Error>;
+
 /// The packet with this first byte, which has been checked, and this body.
 #[inline]
 pub(super) fn decode(
@@ -66,15 +79,15 @@ pub(super) fn decode(
     kind: PacketType,
     body: &[u8],
     version: Version,
-) -> Result<Incoming<'_>, Error> {
-    let acknowledged = |kind| ack::decode(kind, body, version).map(|ack| Incoming::Ack(kind, ack));
+    sender: Sender,
+) -> Next<'_> {
     match kind {
-        PacketType::Publish => publish::decode(first, body, version).map(Incoming::Publish),
-        PacketType::PubAck => acknowledged(AckKind::PubAck),
-        PacketType::PubRec => acknowledged(AckKind::PubRec),
-        PacketType::PubRel => acknowledged(AckKind::PubRel),
-        PacketType::PubComp => acknowledged(AckKind::PubComp),
-        PacketType::PingReq => Reader::new(body).finish().map(|()| Incoming::PingReq),
+        PacketType::Publish => publish::decode(first, body, version, sender),
+        PacketType::PubAck => ack::decode(AckKind::PubAck, body, version),
+        PacketType::PubRec => ack::decode(AckKind::PubRec, body, version),
+        PacketType::PubRel => ack::decode(AckKind::PubRel, body, version),
+        PacketType::PubComp => ack::decode(AckKind::PubComp, body, version),
+        PacketType::PingReq => Reader::new(body).finish().map(|()| Some(Incoming::PingReq)),
         PacketType::Will
         | PacketType::Connect
         | PacketType::ConnAck
@@ -84,10 +97,21 @@ pub(super) fn decode(
         | PacketType::UnsubAck
         | PacketType::PingResp
         | PacketType::Disconnect
-        | PacketType::Auth => {
-            decode_other(kind, body, version).map(|packet| Incoming::Other(Box::new(packet)))
-        }
+        | PacketType::Auth => decode_boxed(kind, body, version, sender),
     }
+}
+
+#[inline(never)]
+fn decode_boxed(kind: PacketType, body: &[u8], version: Version, sender: Sender) -> Next<'static> {
+    let packet = decode_other(kind, body, version)?;
+    // [MQTT-3.14.2-2]
+    if let Packet::Disconnect(disconnect) = &packet
+        && disconnect.session_expiry_interval.is_some()
+        && sender == Sender::Server
+    {
+        return Err(Error::Protocol("Session Expiry Interval from a server"));
+    }
+    Ok(Some(Incoming::Other(Box::new(packet))))
 }
 
 fn decode_other(kind: PacketType, body: &[u8], version: Version) -> Result<Packet, Error> {

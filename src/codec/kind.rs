@@ -80,6 +80,7 @@ impl PacketType {
 
     /// Whether the version has this type with the flags of this first byte [MQTT-2.1.3-1]
     /// [3.1.1: MQTT-2.2.2-2].
+    #[inline]
     pub(super) fn check(self, first: u8, version: Option<Version>) -> Result<(), Error> {
         let flags = first & 0x0f;
         if self == Self::Publish {

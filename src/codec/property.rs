@@ -169,11 +169,6 @@ impl<'a> Properties<'a> {
         Self { reader: Reader::new(raw), packet, seen: 0 }
     }
 
-    /// The identifiers met so far, see [`PropertyId::bit`].
-    pub(super) const fn seen(&self) -> u64 {
-        self.seen
-    }
-
     /// The bytes not read yet.
     pub(super) const fn rest(&self) -> &'a [u8] {
         self.reader.rest()

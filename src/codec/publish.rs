@@ -8,10 +8,11 @@
 use bytes::Bytes;
 
 use super::ack::packet_id;
+use super::incoming::{Incoming, Next, Sender};
 use super::kind::PacketType;
 use super::property::user_property;
 use super::property::{Properties, Property, PropertyId as Id, PropertyValue as Value, UNTYPED};
-use super::wire::{Reader, Writer};
+use super::wire::{Reader, Writer, varint_len};
 use super::{EncodeError, Error, PacketId, Publish, PublishProperties, QoS, Version};
 
 /// A PUBLISH as it lies in the buffer. Well formed: the topic is UTF-8 without U+0000 and empty
@@ -39,10 +40,9 @@ pub struct PublishRef<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PropertiesRef<'a> {
     raw: &'a [u8],
-    /// The identifiers in `raw`.
-    seen: u64,
     /// Bytes of `raw` that are not forwarded.
     kept_back: usize,
+    identified: bool,
     /// Never 0.
     pub topic_alias: Option<u16>,
     /// Seconds.
@@ -57,7 +57,7 @@ const KEPT_BACK: u64 =
 
 /// `flags` are those of the fixed header, already checked.
 #[inline]
-pub(super) fn decode(flags: u8, body: &[u8], version: Version) -> Result<PublishRef<'_>, Error> {
+pub(super) fn decode(flags: u8, body: &[u8], version: Version, sender: Sender) -> Next<'_> {
     let mut reader = Reader::new(body);
     let qos = QoS::from_bits(flags >> 1 & 0b11).ok_or(Error::Malformed("QoS 3"))?;
     let topic = reader.text()?; // [MQTT-3.3.2-1]
@@ -65,25 +65,64 @@ pub(super) fn decode(flags: u8, body: &[u8], version: Version) -> Result<Publish
         QoS::AtMostOnce => None,
         QoS::AtLeastOnce | QoS::ExactlyOnce => Some(packet_id(&mut reader)?),
     };
-    let mut properties = PropertiesRef::default();
+    let mut payload = reader.rest();
     if version == Version::V5 {
-        properties = PropertiesRef::read(&mut reader)?;
-        // 3.3.2.1
-        if topic.is_empty() && properties.topic_alias.is_none() {
-            return Err(Error::Protocol("neither topic nor topic alias"));
+        match payload.split_first() {
+            // Most messages have no properties.
+            Some((0, rest)) => payload = rest,
+            _ => return decode_rich(flags, topic, packet_id, reader, sender),
         }
-    } else if topic.is_empty() {
-        return Err(Error::Malformed("empty topic")); // [3.1.1: MQTT-4.7.3-1]
     }
-    Ok(PublishRef {
+    if topic.is_empty() {
+        return Err(no_topic(version));
+    }
+    Ok(Some(Incoming::Publish(PublishRef {
         dup: flags & 0b1000 != 0,
         qos,
         retain: flags & 0b0001 != 0,
         topic,
         packet_id,
+        payload,
+        properties: PropertiesRef::default(),
+    })))
+}
+
+/// The rest of one with properties.
+#[inline(never)]
+fn decode_rich<'a>(
+    flags: u8,
+    topic: &'a str,
+    packet_id: Option<PacketId>,
+    mut reader: Reader<'a>,
+    sender: Sender,
+) -> Next<'a> {
+    let properties = PropertiesRef::read(&mut reader)?;
+    if topic.is_empty() && properties.topic_alias.is_none() {
+        return Err(no_topic(Version::V5));
+    }
+    // [MQTT-3.3.4-6]
+    if properties.is_identified() && sender == Sender::Client {
+        return Err(Error::Protocol("Subscription Identifier from a client"));
+    }
+    Ok(Some(Incoming::Publish(PublishRef {
+        dup: flags & 0b1000 != 0,
+        qos: QoS::from_bits(flags >> 1 & 0b11).unwrap_or_default(),
+        retain: flags & 0b0001 != 0,
+        topic,
+        packet_id,
         payload: reader.rest(),
         properties,
-    })
+    })))
+}
+
+#[cold]
+const fn no_topic(version: Version) -> Error {
+    match version {
+        // 3.3.2.1
+        Version::V5 => Error::Protocol("neither topic nor topic alias"),
+        // [3.1.1: MQTT-4.7.3-1]
+        Version::V31 | Version::V311 => Error::Malformed("empty topic"),
+    }
 }
 
 impl PublishRef<'_> {
@@ -108,37 +147,35 @@ impl PublishRef<'_> {
 impl<'a> PropertiesRef<'a> {
     /// The list at the front of `reader`, all of it checked.
     fn read(reader: &mut Reader<'a>) -> Result<Self, Error> {
-        // Most messages have none.
-        if let Some((0, rest)) = reader.rest().split_first() {
-            *reader = Reader::new(rest);
-            return Ok(Self::default());
-        }
-        let list = Properties::read(reader, PacketType::Publish)?;
-        Self::check(list)
-    }
-
-    fn check(mut list: Properties<'a>) -> Result<Self, Error> {
-        let mut checked = Self { raw: list.rest(), ..Self::default() };
-        let mut before = list.rest().len();
+        let mut list = Properties::read(reader, PacketType::Publish)?;
+        let raw = list.rest();
+        let mut checked = Self { raw, ..Self::default() };
         while let Some(Property { id, value }) = list.next()? {
-            match (id, value) {
-                (Id::TopicAlias, Value::Two(alias)) => checked.topic_alias = Some(alias),
+            let size = match (id, value) {
+                (Id::TopicAlias, Value::Two(alias)) => {
+                    checked.topic_alias = Some(alias);
+                    3
+                }
                 (Id::MessageExpiryInterval, Value::Four(interval)) => {
                     checked.message_expiry_interval = Some(interval);
+                    5
+                }
+                (Id::SubscriptionIdentifier, Value::Variable(id)) => {
+                    checked.identified = true;
+                    1 + varint_len(id as usize)
                 }
                 (Id::PayloadFormatIndicator, Value::Byte(format)) => {
                     checked.payload_format_indicator = Some(format);
+                    0
                 }
-                (Id::ResponseTopic, Value::Text(topic)) => check_response_topic(topic)?,
-                _ => {}
-            }
-            let left = list.rest().len();
-            if id.bit() & KEPT_BACK != 0 {
-                checked.kept_back += before - left;
-            }
-            before = left;
+                (Id::ResponseTopic, Value::Text(topic)) => {
+                    check_response_topic(topic)?;
+                    0
+                }
+                _ => 0,
+            };
+            checked.kept_back += size;
         }
-        checked.seen = list.seen();
         Ok(checked)
     }
 
@@ -148,10 +185,10 @@ impl<'a> PropertiesRef<'a> {
         self.raw.is_empty()
     }
 
-    /// There is one of this kind.
+    /// There is a Subscription Identifier.
     #[must_use]
-    pub const fn contains(&self, id: Id) -> bool {
-        self.seen & id.bit() != 0
+    pub const fn is_identified(&self) -> bool {
+        self.identified
     }
 
     /// Appends the bytes a server forwards unaltered and in order: Payload Format Indicator,

@@ -7,11 +7,12 @@
 
 use bytes::{Buf, BytesMut};
 
+use super::incoming::{self, Sender};
 use super::kind::PacketType;
 use super::wire::{VARINT_MAX, Writer, varint, varint_len};
 use super::{
-    AckKind, EncodeError, Error, Packet, Version, ack, connack, connect, control, encode_ack,
-    encoded_ack_len, incoming, publish, subscribe,
+    AckKind, EncodeError, Error, Incoming, Packet, Version, ack, connack, connect, control,
+    encode_ack, encoded_ack_len, publish, subscribe,
 };
 
 /// The largest packet that can be: one byte, a remaining length of four, and what that allows.
@@ -95,9 +96,10 @@ pub fn decode_packet(
         return Err(Error::TooLarge { size: end, max });
     }
     let Some(body) = input.get(1 + taken..end) else { return Ok(None) };
-    let packet = incoming::decode(first, kind, body, version)?.into_packet();
+    let incoming = incoming::decode(first, kind, body, version, Sender::Either)?;
+    let packet = incoming.map(Incoming::into_packet);
     input.advance(end);
-    Ok(Some(packet))
+    Ok(packet)
 }
 
 /// How many bytes [`encode`] appends.

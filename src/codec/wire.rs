@@ -41,22 +41,26 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Error> {
         let (taken, rest) = self.0.split_at_checked(len).ok_or(SHORT)?;
         self.0 = rest;
         Ok(taken)
     }
 
+    #[inline]
     fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
         self.0 = rest;
         Ok(*taken)
     }
 
+    #[inline]
     pub(super) fn u8(&mut self) -> Result<u8, Error> {
         self.chunk::<1>().map(|[byte]| byte)
     }
 
+    #[inline]
     pub(super) fn u16(&mut self) -> Result<u16, Error> {
         self.chunk().map(u16::from_be_bytes)
     }
@@ -71,25 +75,53 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
+    #[inline]
     pub(super) fn binary(&mut self) -> Result<&'a [u8], Error> {
         let len = self.u16()?;
         self.take(len.into())
     }
 
     /// A UTF-8 string without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2].
+    #[inline]
     pub(super) fn text(&mut self) -> Result<&'a str, Error> {
         let bytes = self.binary()?;
         let text = str::from_utf8(bytes).map_err(|_| Error::Malformed("text is not UTF-8"))?;
-        if bytes.contains(&0) {
+        if has_nul(bytes) {
             return Err(Error::Malformed("text contains U+0000"));
         }
         Ok(text)
     }
 }
 
+/// Whether a byte is 0; by words, for most texts are too short for anything cleverer to pay.
+#[inline]
+fn has_nul(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zero_in = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        word.wrapping_sub(ONES) & !word & HIGHS != 0
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    match bytes.last_chunk::<8>() {
+        // The last word may overlap the one before.
+        Some(last) => words.iter().any(zero_in) || zero_in(last),
+        None => bytes.contains(&0),
+    }
+}
+
 /// The variable byte integer at the front and how many bytes it takes; `None` if it goes on
 /// beyond `bytes`. One that is longer than it needs to be is malformed [MQTT-1.5.5-1].
+#[inline]
 pub(super) fn varint(bytes: &[u8]) -> Result<Option<(u32, usize)>, Error> {
+    // One byte is what most take.
+    match bytes.first() {
+        Some(&byte) if byte < 0x80 => Ok(Some((byte.into(), 1))),
+        _ => long_varint(bytes),
+    }
+}
+
+fn long_varint(bytes: &[u8]) -> Result<Option<(u32, usize)>, Error> {
     let mut value = 0;
     for (at, &byte) in bytes.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7f) << (7 * at);
@@ -117,16 +149,23 @@ pub(super) const fn varint_len(value: usize) -> usize {
     }
 }
 
-/// Writes a variable byte integer to the front of `to`; returns how many bytes it took.
-/// A value that is too large loses its upper bits: callers have checked it.
-pub(super) fn put_varint(to: &mut [u8], value: usize) -> usize {
-    let len = varint_len(value);
-    for (at, byte) in to[..len].iter_mut().enumerate() {
-        let low = (value >> (7 * at)) & 0x7f;
-        let more = if at + 1 < len { 0x80 } else { 0 };
-        *byte = u8::try_from(low).unwrap_or(0x7f) | more;
+/// A variable byte integer and how many of these bytes it takes. A value that is too large loses
+/// its upper bits: callers have checked it.
+#[inline]
+pub(super) const fn varint_bytes(value: usize) -> ([u8; 4], usize) {
+    let low = [
+        value.to_le_bytes()[0] & 0x7f,
+        (value >> 7).to_le_bytes()[0] & 0x7f,
+        (value >> 14).to_le_bytes()[0] & 0x7f,
+        (value >> 21).to_le_bytes()[0] & 0x7f,
+    ];
+    let [a, b, c, d] = low;
+    match varint_len(value) {
+        1 => ([a, 0, 0, 0], 1),
+        2 => ([a | 0x80, b, 0, 0], 2),
+        3 => ([a | 0x80, b | 0x80, c, 0], 3),
+        _ => ([a | 0x80, b | 0x80, c | 0x80, d], 4),
     }
-    len
 }
 
 /// Appends values to an output, or only counts what they would take. What cannot be written is
@@ -184,8 +223,7 @@ impl<'a> Writer<'a> {
         if value > VARINT_MAX as usize {
             self.refuse(EncodeError::TooLarge { size: value });
         }
-        let mut bytes = [0; 4];
-        let len = put_varint(&mut bytes, value);
+        let (bytes, len) = varint_bytes(value);
         self.bytes(&bytes[..len]);
     }
 
@@ -232,8 +270,7 @@ mod tests {
             (VARINT_MAX, &[0xff, 0xff, 0xff, 0x7f]),
         ] {
             assert_eq!(varint(bytes), Ok(Some((value, bytes.len()))));
-            let mut out = [0; 4];
-            let len = put_varint(&mut out, value as usize);
+            let (out, len) = varint_bytes(value as usize);
             assert_eq!(&out[..len], bytes);
             assert_eq!(varint_len(value as usize), bytes.len());
             for cut in 0..bytes.len() {
@@ -263,6 +300,20 @@ mod tests {
         }
         // [MQTT-1.5.4-3]
         assert_eq!(Reader::new(&[0, 3, 0xef, 0xbb, 0xbf]).text(), Ok("\u{feff}"));
+    }
+
+    #[test]
+    fn a_nul_is_found_wherever_it_is() {
+        for len in 0..40 {
+            let mut bytes = vec![0x80; len];
+            assert!(!has_nul(&bytes));
+            for at in 0..len {
+                bytes[at] = 0;
+                assert!(has_nul(&bytes), "{at} of {len}");
+                bytes[at] = if at % 2 == 0 { 1 } else { 0xff };
+            }
+            assert!(!has_nul(&bytes));
+        }
     }
 
     #[test]

@@ -272,7 +272,6 @@ impl Router {
 
     /// Shared subscriptions whose queue outlives connections, in no order.
     pub fn kept_groups(&self) -> impl Iterator<Item = (GroupId, &Group)> {
-        #[expect(clippy::iter_over_hash_type, reason = "the caller sorts")]
         self.groups.iter().filter(|(_, group)| group.kept > 0).map(|(id, g)| (GroupId(*id), g))
     }
 

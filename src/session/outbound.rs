@@ -4,8 +4,8 @@
 //! what was sent under each. Used by broker and client alike.
 //!
 //! ```text
-//! QoS 1   sent ── AwaitingAck ── PUBACK ──> settled
-//! QoS 2   sent ── AwaitingReceived ── PUBREC ──> AwaitingComplete ── PUBCOMP ──> settled
+//! QoS 1   sent -- AwaitingAck -- PUBACK --> settled
+//! QoS 2   sent -- AwaitingReceived -- PUBREC --> AwaitingComplete -- PUBCOMP --> settled
 //! ```
 //!
 //! Slots lie in a queue ordered by a counter that grows with each identifier given out; an
@@ -79,7 +79,7 @@ impl<T> Outbound<T> {
     /// Whether every identifier is in use.
     #[must_use]
     pub const fn is_full(&self) -> bool {
-        self.in_use >= IDS as usize
+        self.in_use >= 65_535
     }
 
     /// The identifier the next [`send`](Self::send) will use.

@@ -3,7 +3,10 @@
 //! A chapter file is a table (`cases!`) above the functions it names. The tests speak raw bytes to
 //! the real program and know nothing of its code.
 
+mod bridge;
 mod ids;
+mod sentences;
+mod v31;
 mod v311;
 mod v5;
 

@@ -5,6 +5,7 @@
 //! every test talks to the broker that listens there, to try the tests against other brokers
 //! (tests that subscribe to `#` then want --test-threads=1).
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -30,15 +31,16 @@ struct Process {
 }
 
 impl Broker {
-    /// The broker most tests share: no options but host and port.
+    /// The broker most tests share: no options but host and port. It lives while a test that has
+    /// asked for it runs (every test has a thread).
     pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+        thread_local!(static HELD: RefCell<Option<Arc<Broker>>> = const { RefCell::new(None) });
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let broker = Self::start(&[]);
-            *shared = Arc::downgrade(&broker);
-            broker
-        })
+        let broker = shared.upgrade().unwrap_or_else(|| Self::start(&[]));
+        *shared = Arc::downgrade(&broker);
+        HELD.set(Some(Arc::clone(&broker)));
+        broker
     }
 
     /// A broker of the caller's own, with more arguments than host and port.
@@ -89,11 +91,6 @@ impl Broker {
         self.address
     }
 
-    /// Its working directory, empty at the start; none for a broker that was running already.
-    pub(crate) fn directory(&self) -> Option<&Path> {
-        self.process.as_ref().map(|process| process.directory.as_path())
-    }
-
     /// The last lines it logged.
     pub(crate) fn log(&self) -> String {
         self.process.as_ref().map_or_else(String::new, Process::log)
@@ -103,7 +100,8 @@ impl Broker {
 impl Process {
     fn log(&self) -> String {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.iter().map(|line| format!("  {line}\n")).collect()
+        let lines: String = log.iter().map(|line| format!("  {line}\n")).collect();
+        format!("  in {}\n{lines}", self.directory.display())
     }
 }
 

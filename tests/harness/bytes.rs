@@ -13,7 +13,7 @@ pub(crate) fn packet(first: u8, body: impl AsRef<[u8]>) -> Vec<u8> {
 pub(crate) fn varint(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
-        let low = (value & 0x7f) as u8;
+        let low = value.to_le_bytes()[0] & 0x7f;
         value >>= 7;
         if value == 0 {
             bytes.push(low);

@@ -1,12 +1,14 @@
 //! Drives the real broker over real sockets.
 //!
-//! `broker` starts the program and finds its port, `raw` is a client that speaks bytes and keeps a trace, `bytes`
-//! builds packets. Nothing here uses the crate's own codec or client: a mistake made there must
-//! not be made here too. Nothing sleeps: a PINGREQ answered by the very next packet is the barrier.
+//! `broker` starts the program and finds its port, `raw` is a client that speaks bytes and keeps a
+//! trace, `v3` and `v5` build packets. Nothing here uses the crate's own codec or client: a mistake
+//! made there must not be made here too. Nothing sleeps: a PINGREQ answered by the very next packet
+//! is the barrier.
 
 pub(crate) mod broker;
 pub(crate) mod bytes;
 pub(crate) mod raw;
+mod trace;
 pub(crate) mod v3;
 pub(crate) mod v5;
 

@@ -3,13 +3,14 @@
 //! Every read is bounded by [`PATIENCE`]. Both directions are kept; when a test fails, each of its
 //! clients prints what passed, then the end of the broker's log.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::trace::{Trace, dump};
 use super::{Broker, Connect, Publish, v3};
 
 /// How long anything may take before the test fails: long, for a loaded machine.
@@ -18,7 +19,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection to a broker.
 pub(crate) struct Raw {
     stream: TcpStream,
-    trace: Vec<String>,
+    trace: Trace,
     broker: Arc<Broker>,
 }
 
@@ -53,8 +54,8 @@ impl Packet {
     }
 }
 
-impl std::fmt::Debug for Packet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&dump(&self.bytes))
     }
 }
@@ -71,7 +72,7 @@ impl Raw {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
         stream.set_nodelay(true).expect("nodelay can be set");
-        Self { stream, trace: Vec::new(), broker: Arc::clone(broker) }
+        Self { stream, trace: Trace::default(), broker: Arc::clone(broker) }
     }
 
     /// A connection to the shared broker on which `connect` was accepted.
@@ -123,13 +124,23 @@ impl Raw {
 
     /// As `expect_publish`, then acknowledged to the end of its QoS.
     pub(crate) fn accept(&mut self, wanted: Publish) -> &mut Self {
-        let quality = wanted.quality();
-        let id = self.expect_publish(wanted);
-        match quality {
-            0 => self,
-            1 => self.send(v3::puback(id)),
-            _ => self.send(v3::pubrec(id)).expect(v3::pubrel(id)).send(v3::pubcomp(id)),
+        self.accept_all([wanted])
+    }
+
+    /// All of these in this order, acknowledged when the last has come.
+    pub(crate) fn accept_all(&mut self, wanted: impl IntoIterator<Item = Publish>) -> &mut Self {
+        let got: Vec<(u8, u16)> = wanted
+            .into_iter()
+            .map(|wanted| (wanted.quality(), self.expect_publish(wanted)))
+            .collect();
+        for (quality, id) in got {
+            if quality == 1 {
+                self.send(v3::puback(id));
+            } else if quality == 2 {
+                self.send(v3::pubrec(id)).expect(v3::pubrel(id)).send(v3::pubcomp(id));
+            }
         }
+        self
     }
 
     /// Publishes and waits until the broker has taken the message in, with all steps of its QoS.
@@ -202,6 +213,16 @@ impl Raw {
             }
             packets.push(packet);
         }
+    }
+
+    /// These packets, in any order, must be all that has come when a PINGREQ sent now is answered.
+    pub(crate) fn expect_in_any_order(&mut self, wanted: impl IntoIterator<Item: Into<Vec<u8>>>) {
+        let mut wanted: Vec<Vec<u8>> = wanted.into_iter().map(Into::into).collect();
+        let mut got: Vec<Vec<u8>> = self.until_ping().into_iter().map(|got| got.bytes).collect();
+        wanted.sort();
+        got.sort();
+        let lines = |packets: &[Vec<u8>]| packets.iter().map(|b| dump(b)).collect::<Vec<_>>();
+        assert!(got == wanted, "expected {:#?}\n     got {:#?}", lines(&wanted), lines(&got));
     }
 
     /// Ends the connection without DISCONNECT, and waits until the broker has ended it too.
@@ -278,7 +299,7 @@ impl Drop for Raw {
     fn drop(&mut self) {
         if thread::panicking() {
             let port = self.stream.local_addr().map_or(0, |address| address.port());
-            eprintln!("client on port {port}:\n  {}", self.trace.join("\n  "));
+            eprintln!("client on port {port}:\n{}", self.trace);
             eprintln!("broker:\n{}", self.broker.log());
         }
     }
@@ -313,40 +334,3 @@ fn is_closed(e: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     [BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof].contains(&e.kind())
 }
-
-/// `PUBLISH 30 05 00 01 61 68 69 |0...ahi|`, the middle left out when it is long.
-fn dump(bytes: &[u8]) -> String {
-    const NAMES: [&str; 16] = [
-        "reserved",
-        "CONNECT",
-        "CONNACK",
-        "PUBLISH",
-        "PUBACK",
-        "PUBREC",
-        "PUBREL",
-        "PUBCOMP",
-        "SUBSCRIBE",
-        "SUBACK",
-        "UNSUBSCRIBE",
-        "UNSUBACK",
-        "PINGREQ",
-        "PINGRESP",
-        "DISCONNECT",
-        "AUTH",
-    ];
-    let Some(first) = bytes.first() else { return String::new() };
-    let mut line = NAMES[usize::from(first >> 4)].to_owned();
-    let shown = &bytes[..bytes.len().min(SHOWN)];
-    for byte in shown {
-        let _ = write!(line, " {byte:02x}"); // a String takes everything
-    }
-    let text = shown.iter().map(|&b| if b.is_ascii_graphic() { b as char } else { '.' });
-    let _ = write!(line, " |{}|", text.collect::<String>());
-    if bytes.len() > SHOWN {
-        let _ = write!(line, " and {} bytes more", bytes.len() - SHOWN);
-    }
-    line
-}
-
-/// Bytes of a packet that a trace shows.
-const SHOWN: usize = 160;

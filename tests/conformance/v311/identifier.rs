@@ -16,7 +16,7 @@ cases! { V311;
         "MQTT-3.1.3-6" "a zero-byte identifier is replaced by a unique one";
     empty_identifier_needs_a_clean_session:
         "MQTT-3.1.3-7" "a zero-byte identifier goes with clean session 1",
-        "MQTT-3.1.3-8" "a zero-byte identifier with clean session 0 is answered with 2, then the end",
+        "MQTT-3.1.3-8" "a zero-byte identifier with clean session 0 is answered with 2",
         "MQTT-3.1.3-9" "a rejected identifier is answered with 2, then the end";
     same_identifier_takes_over:
         "MQTT-3.1.4-2" "a second client of the same identifier disconnects the first";

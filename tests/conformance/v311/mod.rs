@@ -6,6 +6,7 @@ use crate::harness::{Connect, Publish, Raw, id};
 
 mod connect;
 mod data;
+mod extensions;
 mod faults;
 mod identifier;
 mod order;

@@ -48,9 +48,7 @@ fn messages_wait_for_a_kept_session() {
         let messages = || (0..8).map(|n| publish(&topic, [n]).qos(1 + n % 2, 1));
         messages().for_each(say);
         let mut raw = session("s", true);
-        messages().for_each(|message| {
-            raw.accept(message);
-        });
+        raw.accept_all(messages());
         end(raw);
     }
     session("s", true).ping();

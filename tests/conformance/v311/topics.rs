@@ -60,13 +60,11 @@ fn filters_match_as_defined() {
     }
     raw.ping();
     for (reader, (filter, names)) in readers.iter_mut().zip(MATCHES) {
-        let got: Vec<_> = reader.until_ping().into_iter().map(|packet| packet.bytes).collect();
-        let wanted: Vec<Vec<u8>> = NAMES
-            .iter()
-            .filter(|name| names.contains(name))
-            .map(|name| publish(topic(name), "x").into())
-            .collect();
-        assert_eq!(got, wanted, "for {filter}");
+        println!("filter {filter}");
+        for name in NAMES.iter().filter(|name| names.contains(name)) {
+            reader.expect(publish(topic(name), "x"));
+        }
+        reader.ping();
     }
     // A wildcard may also be the first level.
     let own = topic("x");

@@ -78,7 +78,7 @@ fn what_was_begun_is_completed() {
         publish(&topic, "three").qos(2, 1),
     );
     let mut raw = subscribed_session("s", &[(&topic, 2)]);
-    [&one, &two, &three].map(|message| say(message.clone()));
+    [&one, &two, &three].into_iter().cloned().for_each(say);
     raw.expect_publish(one.clone());
     let second = raw.expect_publish(two);
     let third = raw.expect_publish(three.clone());
@@ -106,6 +106,8 @@ fn many_filters_have_one_unsuback() {
     let mut raw = subscriber("a", &[(&one, 0), (&two, 0), (&three, 0)]);
     unsubscribed(&mut raw, &[&one, &topic("none"), &three, &three]);
     raw.ping();
-    [&one, &two, &three].map(|topic| say(publish(topic, "x")));
+    for topic in [&one, &two, &three] {
+        say(publish(topic, "x"));
+    }
     raw.expect(publish(&two, "x")).ping();
 }

@@ -1,0 +1,228 @@
+//! A session and its connections: attached, taken over, detached, ended.
+//!
+//! Owns: what becomes of a session when a connection comes or goes. The old connection is detached
+//! before the new one is attached, so its `Closed`, which comes later, finds nothing to do; its Will
+//! goes out at most once.
+//!
+//! Never decides who may come in.
+
+use std::rc::Rc;
+
+use log::{debug, info};
+
+use super::link::Link;
+use super::{Broker, ConnId, Effect, Effects, End, Fault, Timer, name};
+use crate::codec::{self, Connect, Disconnect, ReasonCode, Version, Will};
+use crate::message::{Message, Parts};
+use crate::persistence::{Change, Record};
+use crate::session::{SessionId, Will as KeptWill};
+use crate::time::Time;
+
+impl Broker {
+    /// Seconds the session outlives its connection.
+    pub(super) fn expiry_of(&self, connect: &Connect) -> u32 {
+        let asked = match connect.version {
+            Version::V5 => connect.properties.session_expiry_interval.unwrap_or(0),
+            Version::V31 | Version::V311 if connect.clean_start => 0,
+            Version::V31 | Version::V311 => u32::MAX,
+        };
+        asked.min(self.options.max_session_expiry)
+    }
+
+    /// Detaches a client's old connection, if it has one ([MQTT-3.1.4-3]), and says which session
+    /// goes on.
+    pub(super) fn take_over(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        is_clean: bool,
+        effects: &mut Effects<'_>,
+    ) -> Option<SessionId> {
+        let number = self.store.session(id).number;
+        let old = self.store.session(id).conn;
+        if let Some(old) = old {
+            if let Some(online) = self.links.online(old) {
+                info!("Client {} taken over by a new connection", name(&online.identity));
+            }
+            self.dismiss(now, old, ReasonCode::SESSION_TAKEN_OVER, None, effects);
+        }
+        // A session that ended with that connection is gone by now.
+        let id = if old.is_some() { self.store.numbered(number)? } else { id };
+        if is_clean {
+            // [MQTT-3.1.4-4] of 5.0, [MQTT-3.1.2-6] of 3.1.1.
+            self.end_session(now, id, effects);
+            return None;
+        }
+        Some(id)
+    }
+
+    pub(super) fn resume_session(&mut self, id: SessionId, expiry: u32, effects: &mut Effects<'_>) {
+        let session = self.store.session(id);
+        let number = session.number;
+        for due in [session.will_due(), session.expires()].into_iter().flatten() {
+            self.timers.disarm(due, Timer::Session(number));
+        }
+        if session.will.is_some() {
+            // Back in time: the Will of the old connection is not published ([MQTT-3.1.3-9]).
+            self.change(id, Change::WillCleared, effects);
+        }
+        self.set_expiry(id, expiry, effects);
+    }
+
+    /// How long a session outlives its connection from now on. Once it ends with it, nothing of
+    /// it is durable any more.
+    fn set_expiry(&mut self, id: SessionId, expiry_interval: u32, effects: &mut Effects<'_>) {
+        let attached = Change::Attached { expiry_interval };
+        let session = self.store.session(id);
+        if session.is_kept() && expiry_interval == 0 {
+            self.leave_groups_durably(id, effects);
+            let closed = Record::Session(self.store.session(id).number, Change::Closed);
+            self.record(closed, effects);
+            self.store.change(id, attached);
+        } else {
+            self.change(id, attached, effects);
+        }
+    }
+
+    pub(super) fn open_session(
+        &mut self,
+        client_id: Rc<str>,
+        expiry_interval: u32,
+        effects: &mut Effects<'_>,
+    ) -> SessionId {
+        let number = self.store.next_session();
+        if expiry_interval > 0 {
+            let opened = Change::Opened { client_id: Rc::clone(&client_id), expiry_interval };
+            self.record(Record::Session(number, opened), effects);
+        }
+        self.store.open(number, client_id, expiry_interval)
+    }
+
+    pub(super) fn set_will(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        will: &Will,
+        effects: &mut Effects<'_>,
+    ) {
+        let mut properties = Vec::new();
+        codec::write_forwardable(&will.properties, &mut properties);
+        let parts = Parts {
+            topic: &will.topic,
+            properties: &properties,
+            payload: &will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            expiry_interval: will.properties.message_expiry_interval,
+            created: now,
+        };
+        let publisher = Rc::clone(&self.store.session(id).client_id);
+        let number = self.store.number_message();
+        let message = Message::new(number, &parts, Some(publisher), &self.store.gauge);
+        self.change(id, Change::WillSet(message, will.delay_interval), effects);
+    }
+
+    pub(super) fn on_disconnect(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        packet: &Disconnect,
+        effects: &mut Effects<'_>,
+    ) -> Result<(), Fault> {
+        let online = self.online(conn);
+        let session = online.session;
+        if let Some(asked) = packet.session_expiry_interval {
+            if asked > 0 && !online.may_extend {
+                // 5.0, 3.14.2.2.2.
+                return Err(Fault::protocol("a session that ends with its connection extended"));
+            }
+            let expiry = asked.min(self.options.max_session_expiry);
+            if expiry != self.store.session(session).expiry_interval {
+                self.set_expiry(session, expiry, effects);
+            }
+        }
+        info!("Client {} disconnected", name(&self.online(conn).identity));
+        // [MQTT-3.14.4-3], [MQTT-3.1.2-10]: without its Will, unless it says otherwise.
+        let with_will = packet.reason != ReasonCode::NORMAL_DISCONNECTION;
+        self.detach(now, conn, with_will, effects);
+        effects.list.push(Effect::Close { conn });
+        Ok(())
+    }
+
+    pub(super) fn on_closed(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        end: End,
+        effects: &mut Effects<'_>,
+    ) {
+        if let Some(online) = self.links.online(conn) {
+            let who = name(&online.identity);
+            match end {
+                End::Peer => info!("Client {who} closed its connection"),
+                End::Broken => info!("Client {who} lost its connection"),
+                End::Local => info!("Client {who} was disconnected"),
+            }
+            self.detach(now, conn, true, effects);
+        }
+        if let Some(Link::Judging(_)) = self.links.get(conn) {
+            effects.list.push(Effect::Unjudge { conn });
+        }
+        self.disarm_link(conn);
+        self.links.replace(conn, Link::Vacant);
+    }
+
+    /// Takes a connection from its session, which ends now or waits.
+    pub(super) fn detach(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        with_will: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        self.disarm_link(conn);
+        let Link::Online(online) = self.links.replace(conn, Link::Leaving) else { return };
+        let id = online.session;
+        let session = self.store.session_mut(id);
+        session.conn = None;
+        if !with_will && session.will.is_some() {
+            self.change(id, Change::WillCleared, effects);
+        }
+        let session = self.store.session(id);
+        if !session.is_kept() {
+            return self.end_session(now, id, effects);
+        }
+        let expiry_interval = session.expiry_interval;
+        self.change(id, Change::Detached { at: now, expiry_interval }, effects);
+        if self.store.session(id).will_due().is_some_and(|due| due <= now) {
+            self.publish_will(now, id, effects);
+        }
+        self.arm_session(id);
+    }
+
+    /// A session ends: its Will goes out, what a shared subscription sent it goes to others.
+    pub(super) fn end_session(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+        let session = self.store.session(id);
+        for due in [session.will_due(), session.expires()].into_iter().flatten() {
+            self.timers.disarm(due, Timer::Session(session.number));
+        }
+        self.publish_will(now, id, effects);
+        let orphans = self.orphans(id);
+        self.count_ended(id);
+        self.leave_groups(id, effects);
+        self.change(id, Change::Closed, effects);
+        for (group, delivery) in orphans {
+            self.redeliver(now, group, delivery, effects);
+        }
+    }
+
+    /// Publishes a session's Will, if it has one, and forgets it ([MQTT-3.1.2-8],
+    /// [MQTT-3.1.2-10] of 3.1.1 and 5.0).
+    pub(super) fn publish_will(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+        let Some(will) = self.store.session(id).will.clone() else { return };
+        let KeptWill { message, .. } = *will;
+        self.change(id, Change::WillCleared, effects);
+        debug!("Publishing the Will on {}", message.topic().escape_debug());
+        self.publish_kept(now, id, &message, effects);
+    }
+}

@@ -1,0 +1,123 @@
+//! A message to a shared subscription.
+//!
+//! Owns: who of the group gets it. The next member whose connection takes it at once; if there is
+//! none, it waits for the group, bounded like any queue, and goes to the first member that can.
+//!
+//! Never takes a message from a member's session while that lives ([MQTT-4.8.2-4]).
+
+use log::warn;
+
+use super::deliver::{Source, Terms, charge, identifiers, takes};
+use super::{Broker, Effects, Overflow};
+use crate::codec::QoS;
+use crate::message::Delivery;
+use crate::metrics::DropReason;
+use crate::persistence::GroupChange;
+use crate::router::{GroupId, Subscriber};
+use crate::time::Time;
+
+impl Broker {
+    /// One copy for a shared subscription: to the next member that takes it now ([MQTT-4.8.2-3]
+    /// binds the QoS), else it waits for the first that can.
+    pub(super) fn deliver_group(
+        &mut self,
+        now: Time,
+        group: GroupId,
+        source: &mut Source<'_, '_>,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(shared) = self.store.router.group(group) else { return };
+        let (mut ahead, mut is_anybody_there) = (0, false);
+        let found = loop {
+            if ahead == shared.members.len() {
+                break None;
+            }
+            let Some(member) = shared.member(ahead) else { break None };
+            let session = self.store.session(member.session);
+            if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
+                is_anybody_there = true;
+                let terms = group_terms(&member, source, group);
+                let charge = charge(online.version, terms, &source.parts, now);
+                if charge <= online.maximum_packet_size && takes(online, session, terms.qos, charge)
+                {
+                    break Some((member, charge));
+                }
+            }
+            ahead += 1;
+        };
+        if let Some((member, charge)) = found {
+            self.store.router.group_mut(group).served(ahead);
+            let terms = group_terms(&member, source, group);
+            return self.hand_over(now, member.session, terms, charge, source, effects);
+        }
+        let is_qos0 = source.parts.qos == QoS::AtMostOnce;
+        if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
+            return self.counters.drop_one(DropReason::Offline);
+        }
+        self.enqueue_group(group, source, effects);
+    }
+
+    fn enqueue_group(
+        &mut self,
+        group: GroupId,
+        source: &mut Source<'_, '_>,
+        effects: &mut Effects<'_>,
+    ) {
+        let message = source.keep(&mut self.store);
+        let Some(shared) = self.store.router.group(group) else { return };
+        if self.is_full(Some(&shared.queue), message.len()) {
+            if self.options.overflow != Overflow::DropOldest || shared.queue.is_empty() {
+                self.note_group_dropping(group, "newest");
+                return self.counters.drop_one(DropReason::QueueNewest);
+            }
+            self.note_group_dropping(group, "oldest");
+            self.counters.drop_one(DropReason::QueueOldest);
+            self.change_group(group.0, GroupChange::Unqueued, effects);
+        }
+        let delivery = Delivery {
+            qos: message.qos,
+            retain: message.retain,
+            message: Some(message),
+            identifiers: None,
+            group: group.0,
+        };
+        self.change_group(group.0, GroupChange::Queued(delivery), effects);
+    }
+
+    fn note_group_dropping(&mut self, group: GroupId, what: &str) {
+        let shared = self.store.router.group_mut(group);
+        if !std::mem::replace(&mut shared.queue.is_dropping, true) {
+            let filter = shared.filter.escape_debug();
+            warn!("Messages are being dropped for {filter}: the {what} dropped");
+        }
+    }
+
+    /// What was sent to a member of a shared subscription and not acknowledged goes to another
+    /// when the member's session ends.
+    pub(super) fn redeliver(
+        &mut self,
+        now: Time,
+        group: u32,
+        delivery: Delivery,
+        effects: &mut Effects<'_>,
+    ) {
+        let Some(message) = delivery.message else { return };
+        let group = GroupId(group);
+        if self.store.router.group(group).is_none() {
+            return self.counters.drop_one(DropReason::SessionEnded);
+        }
+        let start = effects.targets.len();
+        let mut source = Source::shared(&message);
+        self.deliver_group(now, group, &mut source, effects);
+        self.emit_shared(start, &message, effects);
+    }
+}
+
+fn group_terms<'i>(member: &'i Subscriber, source: &Source<'_, '_>, group: GroupId) -> Terms<'i> {
+    Terms {
+        qos: member.options.qos.min(source.parts.qos),
+        retain: member.options.retain_as_published && source.parts.retain,
+        identifiers: identifiers(&member.identifier),
+        group: group.0,
+    }
+}

@@ -1,0 +1,62 @@
+//! What happens to the process as a whole: storage that is behind, the end.
+//!
+//! Owns: holding everybody and letting everybody go.
+//!
+//! Never touches storage: it is told how it is.
+
+use log::info;
+
+use super::link::Link;
+use super::{Broker, ConnId, Effect, Effects, Storage};
+use crate::codec::ReasonCode;
+use crate::time::Time;
+
+impl Broker {
+    /// While storage is behind nobody is read from, so nobody's silence counts against him.
+    pub(super) fn on_storage(&mut self, now: Time, state: Storage, effects: &mut Effects<'_>) {
+        let was_well = std::mem::replace(&mut self.storage, state) == Storage::Well;
+        if was_well == (state == Storage::Well) {
+            return;
+        }
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            if self.links.online(conn).is_some() {
+                self.hold(now, conn, was_well, effects);
+            }
+        }
+    }
+
+    /// Reads no further from a client, or reads from it again.
+    pub(super) fn hold(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        is_held: bool,
+        effects: &mut Effects<'_>,
+    ) {
+        let online = self.online_mut(conn);
+        if is_held {
+            online.keep_alive_by = Time::NEVER;
+            effects.list.push(Effect::Hold { conn });
+        } else {
+            if online.patience_ms > 0 {
+                online.keep_alive_by = now.plus_ms(u64::from(online.patience_ms));
+            }
+            effects.list.push(Effect::Resume { conn });
+            self.arm_link(conn);
+        }
+    }
+
+    pub(super) fn on_stopping(&mut self, now: Time, effects: &mut Effects<'_>) {
+        self.is_stopping = true;
+        info!("Stopping: {} sessions", self.store.len());
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            if self.links.online(conn).is_some() {
+                self.dismiss(now, conn, ReasonCode::SERVER_SHUTTING_DOWN, None, effects);
+            } else if !matches!(self.links.get(conn), Some(Link::Leaving)) {
+                self.abandon(conn, effects);
+            }
+        }
+    }
+}

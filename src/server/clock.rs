@@ -1,0 +1,33 @@
+//! The only clock of the library.
+//!
+//! Owns: the wall clock at the start and the monotonic time since. Everything below is told the
+//! time; it never goes backwards, whatever somebody does to the wall clock meanwhile.
+//!
+//! Never sleeps.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::time::Time;
+
+/// Wall time at the start plus monotonic time since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    started: Instant,
+    wall_ms: u64,
+}
+
+impl Clock {
+    /// Starts.
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+    pub(crate) fn start() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX / 2);
+        Self { started: Instant::now(), wall_ms }
+    }
+
+    /// Now.
+    pub(crate) fn now(&self) -> Time {
+        let elapsed = self.started.elapsed().as_millis();
+        Time::from_ms(self.wall_ms).plus_ms(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+}

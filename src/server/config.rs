@@ -1,0 +1,67 @@
+//! What a server is told before it starts.
+//!
+//! Owns: addresses, limits of the process and the broker's own options.
+//!
+//! Never reads a file and never resolves a name.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::broker::Options;
+
+/// The port registered for MQTT.
+pub const PORT: u16 = 1883;
+
+/// Configuration of a [`Server`](super::Server).
+///
+/// ```
+/// use mqtt_broker::server::ServerConfig;
+/// use std::time::Duration;
+///
+/// let mut config = ServerConfig::new("0.0.0.0:1883".parse()?);
+/// config.max_connections = 5000;
+/// config.connect_timeout = Duration::from_secs(10);
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where to listen; port 0 is any free one. At least one.
+    pub listeners: Vec<SocketAddr>,
+    /// Connections at once; one more is accepted and closed. 0 is no limit but the system's.
+    pub max_connections: usize,
+    /// From accept to a complete CONNECT; then the connection is closed.
+    pub connect_timeout: Duration,
+    /// How long connections may take their last bytes when the server stops.
+    pub stop_timeout: Duration,
+    /// Whether SIGTERM and SIGINT stop it; they are taken over when it begins to listen. A program
+    /// that embeds the broker has its own ideas about signals, so not unless it is asked for.
+    pub handles_signals: bool,
+    /// Limits and choices of the protocol. (Its connect timeout is the one above.)
+    pub options: Options,
+    /// Decides hashes and chosen client ids; `None` takes one from the system.
+    pub seed: Option<u64>,
+}
+
+impl ServerConfig {
+    /// Listens on one address, with the defaults for everything else.
+    #[must_use]
+    pub fn new(address: SocketAddr) -> Self {
+        let options = Options::default();
+        Self {
+            listeners: vec![address],
+            max_connections: 0,
+            connect_timeout: Duration::from_millis(options.connect_timeout_ms),
+            stop_timeout: Duration::from_secs(5),
+            handles_signals: false,
+            options,
+            seed: None,
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    /// Listens on every IPv4 address of the machine, port 1883.
+    fn default() -> Self {
+        Self::new(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)))
+    }
+}

@@ -1,0 +1,169 @@
+//! What the broker wants, done.
+//!
+//! Owns: the one place where effects become appended records, queued packets and changed states
+//! of connections. An effect for a connection that is gone, or on its way out, does nothing: its
+//! serial no longer matches, or its phase takes no packets.
+//!
+//! Never tells the broker anything while effects are being performed: what follows from them
+//! (room given back by an early flush) is told afterwards.
+
+use std::rc::Rc;
+
+use crate::broker::{Effect, Effects, MessageRef, Outgoing, Target};
+use crate::codec::Decoder;
+use crate::message::Message;
+use crate::persistence::{Disk, Seq};
+use crate::session::ConnId;
+use crate::time::Time;
+use crate::transport::{Content, Frame, Label, SHARED_FROM};
+
+use super::{Flags, Hub, LEAVE_MS, Phase, Socket};
+
+/// A kept message with such a payload is not copied even for a single receiver.
+const SHARED_ALONE_FROM: usize = 16 << 10;
+
+impl<S: Socket, D: Disk> Hub<S, D> {
+    /// Performs `effects` in order and empties them.
+    pub(super) fn perform(&mut self, now: Time, effects: &mut Effects<'_>) {
+        let Effects { list, targets, identifiers } = effects;
+        for effect in list.drain(..) {
+            match effect {
+                Effect::Record(record) => {
+                    self.disk.append(record);
+                    self.is_unsaved = true;
+                }
+                Effect::Send { conn, what, after } => self.send(conn, what, after),
+                Effect::Deliver { message, start, len } => {
+                    let targets = &targets[start as usize..][..len as usize];
+                    self.deliver(&message, targets, identifiers);
+                }
+                Effect::Online { conn, version, topic_alias_maximum, maximum_packet_size } => {
+                    if let Some(connection) = self.connection(conn) {
+                        let output = &mut connection.output;
+                        output.accepted(version, topic_alias_maximum, maximum_packet_size);
+                        connection.flags.set(Flags::ADMITTED);
+                    }
+                }
+                Effect::Judge { conn, .. } => self.questions.push(conn),
+                Effect::Unjudge { conn } => self.questions.retain(|asked| *asked != conn),
+                Effect::Hold { conn } => {
+                    if let Some(connection) = self.connection(conn) {
+                        connection.flags.set(Flags::HELD);
+                    }
+                }
+                Effect::Resume { conn } => {
+                    if let Some(connection) = self.connection(conn) {
+                        connection.flags.clear(Flags::HELD);
+                        self.list(conn.slot);
+                    }
+                }
+                Effect::Close { conn } => self.close(now, conn),
+                Effect::Abort { conn } => {
+                    if self.connection(conn).is_some() {
+                        self.kill(conn.slot);
+                    }
+                }
+            }
+        }
+        targets.clear();
+        identifiers.clear();
+    }
+
+    /// What is durable, asked for again if `after` is not among it.
+    fn durable_for(&mut self, after: Seq) -> Seq {
+        if after > self.durable {
+            self.durable = self.disk.durable();
+        }
+        self.durable
+    }
+
+    fn send(&mut self, conn: ConnId, what: Outgoing, after: Seq) {
+        let durable = self.durable_for(after);
+        let Some(connection) = self.connections.get_mut(conn.slot as usize) else { return };
+        if connection.serial != conn.serial || !connection.takes_packets() {
+            return;
+        }
+        let frame = match what {
+            Outgoing::Ack(kind, ack) => Frame::Ack(kind, ack),
+            Outgoing::PingResp => Frame::PingResp,
+            Outgoing::Packet(packet) => Frame::Packet(packet),
+        };
+        connection.output.send(&mut self.pool, frame, after, durable);
+        self.list_for_writing(conn.slot);
+    }
+
+    fn deliver(&mut self, message: &MessageRef<'_>, targets: &[Target], identifiers: &[u32]) {
+        let parts = message.parts();
+        let is_shared = parts.payload.len() >= SHARED_FROM && targets.len() > 1;
+        let (kept, is_shared) = match message {
+            MessageRef::Shared(message) => {
+                let is_large = parts.payload.len() >= SHARED_ALONE_FROM;
+                (Some(Rc::clone(message)), is_shared || is_large)
+            }
+            MessageRef::Borrowed(parts) if is_shared => {
+                (Some(Message::new(0, parts, None, self.broker.gauge())), true)
+            }
+            MessageRef::Borrowed(_) => (None, false),
+        };
+        let content = Content { parts, message: kept.as_ref(), is_shared };
+        for target in targets {
+            self.deliver_to(&content, target, identifiers);
+        }
+    }
+
+    fn deliver_to(&mut self, content: &Content<'_>, target: &Target, identifiers: &[u32]) {
+        let slot = target.conn.slot;
+        let durable = self.durable_for(target.after);
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        if connection.serial != target.conn.serial || !connection.takes_packets() {
+            return;
+        }
+        let start = target.identifiers_start as usize;
+        let label = Label {
+            dup: target.dup,
+            qos: target.qos,
+            retain: target.retain,
+            packet_id: target.packet_id,
+            expiry: target.expiry,
+            identifiers: &identifiers[start..][..target.identifiers_len as usize],
+            charge: target.charge,
+        };
+        let seqs = (target.after, durable);
+        let output = &mut connection.output;
+        output.deliver(&mut self.pool, content, &label, seqs, self.broker.gauge());
+        let is_full = output.charged() >= self.flush_from;
+        if is_full && connection.is_to_write() {
+            // Half its room is used: what the socket takes now makes room for more of the same
+            // burst, which would otherwise go through the session's queue.
+            self.flush(slot, usize::MAX);
+        }
+        self.list_for_writing(slot);
+    }
+
+    /// Notes that the write phase is to look at a connection.
+    fn list_for_writing(&mut self, slot: u32) {
+        let connection = &mut self.connections[slot as usize];
+        if connection.flags.raise(Flags::IN_WRITING) {
+            self.writing.push(slot);
+        }
+        if connection.output.is_gated() && connection.flags.raise(Flags::IN_GATED) {
+            self.gated.push(slot);
+        }
+    }
+
+    /// Ends a connection when what waits has left.
+    fn close(&mut self, now: Time, conn: ConnId) {
+        let Some(connection) = self.connection(conn) else { return };
+        match connection.phase {
+            Phase::Open if connection.flags.has(Flags::MUTE) => self.kill(conn.slot),
+            Phase::Open => {
+                connection.phase = Phase::Flushing;
+                connection.decoder = Decoder::server();
+                self.leaving.push_back((now.plus_ms(LEAVE_MS), conn));
+                self.list(conn.slot);
+                self.list_for_writing(conn.slot);
+            }
+            Phase::Flushing | Phase::Shut | Phase::Dead => {}
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! The read phase: ready sockets to packets to the broker.
+//!
+//! Owns: how much is read of whom, and what the end of a stream means. Each connection gets one
+//! bufferful a turn. Packets are decoded in place; the decoder is taken out of its connection
+//! while views into it are alive, so that effects can reach every connection meanwhile.
+//!
+//! Never writes, and never reads on behalf of a connection the broker holds.
+
+use std::io;
+use std::mem;
+
+use crate::broker::{End, Event};
+use crate::codec::{Decoder, Incoming, Packet};
+use crate::persistence::Disk;
+use crate::session::ConnId;
+use crate::time::Time;
+
+use super::{Flags, Hub, LEAVE_MS, Phase, READ_BUDGET, Socket, UNREAD_MAX};
+
+impl<S: Socket, D: Disk> Hub<S, D> {
+    pub(super) fn read(&mut self, now: Time) {
+        // What is listed meanwhile has its turn next time.
+        let count = self.reading.len();
+        for place in 0..count {
+            self.read_one(now, self.reading[place]);
+        }
+        self.reading.drain(..count);
+    }
+
+    fn read_one(&mut self, now: Time, slot: u32) {
+        let Some(connection) = self.connections.get_mut(slot as usize) else { return };
+        connection.flags.clear(Flags::IN_READING);
+        let conn = connection.id(slot);
+        if connection.is_lost() {
+            return self.ended(now, conn, End::Broken);
+        }
+        if !connection.is_to_read() {
+            return;
+        }
+        let is_kept = connection.flags.take(Flags::KEPT);
+        let mut scratch = mem::take(&mut self.scratch);
+        if is_kept {
+            self.decode(now, conn, &[]);
+        }
+        self.drain(now, conn, &mut scratch);
+        self.scratch = scratch;
+        if let Some(connection) = self.connection(conn) {
+            let unread = connection.output.waiting().saturating_sub(connection.output.charged());
+            if unread > UNREAD_MAX {
+                connection.flags.set(Flags::CHOKED);
+            }
+            self.weigh(slot);
+            self.list(slot);
+        }
+    }
+
+    /// Reads what there is, a bufferful at the most.
+    fn drain(&mut self, now: Time, conn: ConnId, scratch: &mut [u8]) {
+        let mut budget = READ_BUDGET;
+        while budget > 0 {
+            let Some(connection) = self.connection(conn) else { return };
+            if !connection.is_to_read() || !connection.flags.has(Flags::READABLE) {
+                return;
+            }
+            match connection.socket.read(scratch) {
+                Ok(0) => return self.ended(now, conn, End::Peer),
+                Ok(count) => {
+                    // A short read says that there is no more, unless the end of the stream is
+                    // near: no event would come for that again.
+                    if count < scratch.len() && !connection.flags.has(Flags::ENDING) {
+                        connection.flags.clear(Flags::READABLE);
+                    }
+                    budget = budget.saturating_sub(count);
+                    self.decode(now, conn, &scratch[..count]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    connection.flags.clear(Flags::READABLE);
+                    if connection.flags.has(Flags::MUTE) {
+                        self.ended(now, conn, End::Broken);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    log::debug!("connection {}.{}: {error}", conn.slot, conn.serial);
+                    return self.ended(now, conn, End::Broken);
+                }
+            }
+        }
+    }
+
+    /// Takes `input` apart into packets and tells the broker each, until it wants no more.
+    fn decode(&mut self, now: Time, conn: ConnId, mut input: &[u8]) {
+        let Some(connection) = self.connection(conn) else { return };
+        if connection.phase != Phase::Open {
+            return; // It is being closed: what comes is thrown away.
+        }
+        let mut decoder = mem::replace(&mut connection.decoder, Decoder::server());
+        let limits = self.limits;
+        loop {
+            let connection = &mut self.connections[conn.slot as usize];
+            if connection.phase != Phase::Open {
+                return; // The decoder, and what it holds, goes.
+            }
+            if connection.flags.take(Flags::ADMITTED) {
+                decoder.open();
+            }
+            if connection.flags.has(Flags::HELD) {
+                decoder.keep(input);
+                connection.flags.set(Flags::KEPT);
+                break;
+            }
+            match decoder.next(&mut input, &limits) {
+                Ok(Some(packet)) => {
+                    if let Incoming::Other(packet) = &packet
+                        && let Packet::Connect(connect) = &**packet
+                    {
+                        connection.output.set_version(connect.version);
+                    }
+                    self.tell(now, Event::Received { conn, packet });
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    // Even a refusal is written in some version.
+                    let version = decoder.version();
+                    if let Some(version) = version {
+                        connection.output.set_version(version);
+                    }
+                    self.tell(now, Event::Garbled { conn, version, error });
+                    assert!(
+                        self.connection(conn).is_none_or(|c| c.phase != Phase::Open),
+                        "the broker closes what cannot be read"
+                    );
+                    return;
+                }
+            }
+        }
+        self.connections[conn.slot as usize].decoder = decoder;
+    }
+
+    /// The peer's side has ended.
+    pub(super) fn ended(&mut self, now: Time, conn: ConnId, end: End) {
+        let Some(connection) = self.connection(conn) else { return };
+        connection.flags.clear(Flags::READABLE);
+        connection.flags.set(Flags::EOF);
+        let end = if connection.flags.has(Flags::MUTE) { End::Broken } else { end };
+        if connection.phase == Phase::Open {
+            connection.phase = Phase::Flushing;
+            connection.decoder = Decoder::server();
+            self.leaving.push_back((now.plus_ms(LEAVE_MS), conn));
+            self.tell_closed(now, conn, end);
+        }
+        // A peer that has closed one direction only still gets what waits for it.
+        let Some(connection) = self.connection(conn) else { return };
+        if end == End::Broken || connection.phase == Phase::Shut || connection.output.is_empty() {
+            self.kill(conn.slot);
+        } else {
+            self.list(conn.slot);
+        }
+    }
+}

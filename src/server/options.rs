@@ -1,0 +1,18 @@
+//! The option table of `mqtt-broker`.
+//!
+//! Owns: the options. Parser, `--help` and the test of the manual page come from here.
+//!
+//! Never says what an option does beyond a line: the manual page does.
+
+use crate::cli::Opt;
+
+/// The options of `mqtt-broker`.
+pub const BROKER: &[Opt] = &[
+    Opt::value("", "host", "HOST", "listen on this address or name (default 0.0.0.0)").repeated(),
+    Opt::value("p", "port", "PORT", "listen on this port, 0 for any free one (default 1883)"),
+    Opt::value("", "max-clients", "COUNT", "take so many connections at once (default: no limit)"),
+    Opt::flag("v", "verbose", "log every connection and what goes wrong with it"),
+    Opt::flag("q", "quiet", "log errors only"),
+    Opt::flag("h", "help", "show this help and exit"),
+    Opt::flag("V", "version", "show the version and exit"),
+];
