@@ -34,7 +34,7 @@ const WORDS: &[(&str, Scope, &str)] = &[
     ("std::env", Scope::BelowServer, "the programs read the environment"),
     ("std::process", Scope::BelowServer, "only a program may end the process"),
     ("mio", Scope::BelowServer, "readiness belongs to the server"),
-    ("thread_local!", Scope::Everywhere, "state has an owner"),
+    ("thread_local!", Scope::Shipped, "state has an owner"),
     ("RefCell", Scope::Shipped, "state has one owner, others hold ids"),
     ("HashMap", Scope::Shipped, "use map::Map: seeded, never iterated"),
     ("HashSet", Scope::Shipped, "use map::Map: seeded, never iterated"),
