@@ -9,8 +9,12 @@ mod daemon;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod interop;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tidy;
