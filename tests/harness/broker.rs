@@ -91,8 +91,13 @@ impl Broker {
         self.address
     }
 
+    /// What it logged lately.
+    pub(crate) fn log(&self) -> String {
+        self.process.as_ref().map_or_else(String::new, |process| process.log(""))
+    }
+
     /// What it logged lately of the client on this port.
-    pub(crate) fn log(&self, port: u16) -> String {
+    pub(crate) fn log_of(&self, port: u16) -> String {
         self.process.as_ref().map_or_else(String::new, |process| process.log(&format!(":{port}")))
     }
 }

@@ -300,7 +300,7 @@ impl Drop for Raw {
         if thread::panicking() {
             let port = self.stream.local_addr().map_or(0, |address| address.port());
             eprintln!("client on port {port}:\n{}", self.trace);
-            eprintln!("broker:\n{}", self.broker.log(port));
+            eprintln!("broker:\n{}", self.broker.log_of(port));
         }
     }
 }
