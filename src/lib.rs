@@ -74,12 +74,14 @@
 
 pub mod broker;
 pub mod cli;
+pub mod client;
 pub mod codec;
 pub mod few;
 pub mod map;
 pub mod message;
 pub mod metrics;
 pub mod persistence;
+pub mod program;
 pub mod rng;
 pub mod router;
 pub mod server;

@@ -1,12 +1,22 @@
 //! The one integration-test binary: everything that drives the real broker from outside.
 
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod daemon;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
 mod interop;
+#[cfg(test)]
+mod machine;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod simulation;
 #[cfg(test)]
 mod tidy;

@@ -39,8 +39,7 @@ impl Broker {
                 "a session and its link"
             );
             assert!(online.quota <= online.quota_max, "a quota is not above its maximum");
-            assert!(online.room <= online.room_max, "room is not above its maximum");
-            let waits = online.room < online.room_max;
+            let waits = online.charged > 0;
             assert_eq!(waits, online.stalled_by < Time::NEVER, "who waits has a time to wait");
         }
     }

@@ -131,7 +131,7 @@ impl Broker {
 
     fn check_connect(&self, connect: &Connect, identity: &Identity) -> Result<(), Refusal> {
         if self.is_stopping {
-            return Err(Fault::new(ReasonCode::SERVER_SHUTTING_DOWN, "the server is stopping"));
+            return Err(Fault::new(ReasonCode::SERVER_UNAVAILABLE, "the server is stopping"));
         }
         let highest = self.options.max_keep_alive;
         let is_too_long = connect.keep_alive == 0 || connect.keep_alive > highest;

@@ -188,7 +188,7 @@ impl Broker {
         let Some(conn) = session.conn else { return };
         let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
-        online.room -= sending.charge;
+        online.charged += u64::from(sending.charge);
         online.quota -= u16::from(sending.packet_id.is_some());
         let must_arm = online.stalled_by == Time::NEVER;
         if must_arm {
@@ -227,9 +227,9 @@ impl Broker {
             |broker: &Self| broker.is_full(broker.store.session(to).queue.as_deref(), len);
         if is_full(self) {
             match self.options.overflow {
-                Overflow::DropOldest => {
+                Overflow::DropOldest if !self.is_full(None, len) => {
                     self.note_dropping(to, "oldest");
-                    while is_full(self) && self.store.session(to).queued() > 0 {
+                    while is_full(self) {
                         self.counters.drop_one(DropReason::QueueOldest);
                         self.change(to, Change::Unqueued, effects);
                     }
@@ -239,13 +239,10 @@ impl Broker {
                     self.counters.drop_one(DropReason::QueueDisconnect);
                     return self.doom(to);
                 }
-                Overflow::DropNewest | Overflow::Disconnect => {
+                Overflow::DropNewest | Overflow::DropOldest | Overflow::Disconnect => {
                     self.note_dropping(to, "newest");
                     return self.counters.drop_one(DropReason::QueueNewest);
                 }
-            }
-            if is_full(self) {
-                return self.counters.drop_one(DropReason::QueueNewest);
             }
         }
         let delivery = delivery(Some(source.keep(&mut self.store)), terms);
@@ -320,7 +317,7 @@ pub(super) struct Sending {
 
 /// Whether a session's connection takes a message of this QoS and size now.
 pub(super) fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -> bool {
-    if online.room < charge {
+    if !online.has_room(charge) {
         return false;
     }
     let queue = session.queue.as_deref();

@@ -54,7 +54,27 @@ impl Broker {
         if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
             return self.counters.drop_one(DropReason::Offline);
         }
+        if self.is_too_large_for_all(now, group, source) {
+            return self.counters.drop_one(DropReason::TooLarge);
+        }
         self.enqueue_group(group, source, effects);
+    }
+
+    /// Whether a message is larger than any member takes, all of them being there to say so.
+    pub(super) fn is_too_large_for_all(
+        &self,
+        now: Time,
+        group: GroupId,
+        source: &Source<'_, '_>,
+    ) -> bool {
+        let Some(shared) = self.store.router.group(group) else { return false };
+        shared.members.as_slice().iter().all(|member| {
+            let conn = self.store.session(member.session).conn;
+            conn.and_then(|conn| self.links.online(conn)).is_some_and(|online| {
+                let terms = group_terms(member, source, group);
+                charge(online.version, terms, &source.parts, now) > online.maximum_packet_size
+            })
+        })
     }
 
     fn enqueue_group(
@@ -64,9 +84,9 @@ impl Broker {
         effects: &mut Effects<'_>,
     ) {
         let message = source.keep(&mut self.store);
-        let Some(shared) = self.store.router.group(group) else { return };
-        if self.is_full(Some(&shared.queue), message.len()) {
-            if self.options.overflow != Overflow::DropOldest || shared.queue.is_empty() {
+        let len = message.len();
+        while self.is_group_full(group, len) {
+            if self.options.overflow != Overflow::DropOldest || self.is_full(None, len) {
                 self.note_group_dropping(group, "newest");
                 return self.counters.drop_one(DropReason::QueueNewest);
             }
@@ -82,6 +102,11 @@ impl Broker {
             group: group.0,
         };
         self.change_group(group.0, GroupChange::Queued(delivery), effects);
+    }
+
+    fn is_group_full(&self, group: GroupId, len: usize) -> bool {
+        let queue = self.store.router.group(group).map(|shared| &shared.queue);
+        self.is_full(queue, len)
     }
 
     fn note_group_dropping(&mut self, group: GroupId, what: &str) {

@@ -65,10 +65,10 @@ pub(super) struct Online {
     pub(super) window: u16,
     /// QoS 2 messages of this connection that are taken and not released.
     pub(super) taken: u16,
-    /// Bytes of messages that may still be sent before some are written.
+    /// Bytes of messages that may be on their way at once.
     pub(super) room: u32,
-    /// What the room began with.
-    pub(super) room_max: u32,
+    /// Bytes of messages that are on their way: sent and not yet written.
+    pub(super) charged: u64,
     /// The largest packet the client takes.
     pub(super) maximum_packet_size: u32,
     /// Keep alive, half as long again, in milliseconds; 0 is none.
@@ -98,6 +98,14 @@ pub(super) struct LastTopic {
     pub(super) topic: String,
     pub(super) generation: u64,
     pub(super) matches: Matches,
+}
+
+impl Online {
+    /// Whether a message of so many bytes may be sent now. One that is larger than all the room
+    /// there is goes out alone: else it would stop what is behind it for ever.
+    pub(super) fn has_room(&self, charge: u32) -> bool {
+        self.charged == 0 || self.charged + u64::from(charge) <= u64::from(self.room)
+    }
 }
 
 impl Link {

@@ -64,7 +64,7 @@ pub struct Options {
     /// What an id chosen by the broker begins with.
     pub auto_id_prefix: String,
     /// Bytes of messages that may wait in one connection's output; beyond, they wait in the
-    /// session's queue.
+    /// session's queue. A single message may be larger.
     pub room: u32,
     /// Retained messages looked at in one go for one subscription.
     pub retained_budget: usize,

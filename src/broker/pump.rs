@@ -10,7 +10,7 @@
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use super::deliver::{Sending, Terms, charge, has_window, identifiers, remaining};
+use super::deliver::{Sending, Source, Terms, charge, has_window, identifiers, remaining};
 use super::link::Resume;
 use super::{Broker, ConnId, Effects, Timer};
 use crate::codec::{AckKind, QoS, ReasonCode, SubscribeOptions};
@@ -43,9 +43,8 @@ impl Broker {
     ) {
         let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        online.room = online.room.saturating_add(bytes).min(online.room_max);
-        let is_drained = online.room == online.room_max;
+        online.charged = online.charged.saturating_sub(bytes as u64);
+        let is_drained = online.charged == 0;
         online.stalled_by = if is_drained { Time::NEVER } else { now.plus_ms(timeout) };
         let session = online.session;
         self.pump(now, session, effects);
@@ -91,6 +90,13 @@ impl Broker {
                 return true;
             };
             if awaiting == Awaiting::Complete {
+                // Its PUBCOMP will give back quota, so it takes some: else the client would be
+                // sent more than it takes at once ([MQTT-3.3.4-9]).
+                let online = self.online_mut(conn);
+                if online.quota == 0 {
+                    return false;
+                }
+                online.quota -= 1;
                 let gate = self.gate(self.store.session(id));
                 let reason = ReasonCode::SUCCESS;
                 self.send_ack(conn, AckKind::PubRel, packet_id, reason, gate, effects);
@@ -198,7 +204,7 @@ impl Broker {
             (_, true) => online.quota > 0,
             (_, false) => has_window(online, self.store.session(id)),
         };
-        if online.room < charge || !may_go { Err(Offer::Waits) } else { Ok(charge) }
+        if online.has_room(charge) && may_go { Ok(charge) } else { Err(Offer::Waits) }
     }
 
     /// Sends what waits for the shared subscriptions this session is a member of.
@@ -225,10 +231,17 @@ impl Broker {
                 group: number,
             };
             match self.fits(now, id, terms, &message, false) {
-                Err(Offer::TooLarge) => {
+                Err(Offer::TooLarge)
+                    if self.is_too_large_for_all(
+                        now,
+                        GroupId(number),
+                        &Source::shared(&message),
+                    ) =>
+                {
                     self.counters.drop_one(DropReason::TooLarge);
                     self.change_group(number, GroupChange::Unqueued, effects);
                 }
+                // Another member may take it.
                 Err(_) => next += 1,
                 Ok(charge) => {
                     self.change_group(number, GroupChange::Unqueued, effects);
@@ -249,7 +262,7 @@ impl Broker {
         effects: &mut Effects<'_>,
     ) {
         let start = effects.targets.len();
-        let mut source = super::deliver::Source::shared(message);
+        let mut source = Source::shared(message);
         self.hand_over(now, id, terms, charge, &mut source, effects);
         self.emit_shared(start, message, effects);
     }
@@ -272,8 +285,10 @@ impl Broker {
             for message in &batch {
                 if !self.send_retained(now, id, wanted, message, effects) {
                     // Not now: the cursor stands before this one.
-                    let after = last.or(after);
-                    return self.change(id, Change::Cursor { filter, after }, effects);
+                    if last.is_some() {
+                        self.change(id, Change::Cursor { filter, after: last }, effects);
+                    }
+                    return;
                 }
                 last = Some(message.topic().into());
             }

@@ -40,13 +40,13 @@ impl Broker {
             wants_reasons: properties.request_problem_information == Some(true),
             is_bridge: connect.bridge,
             has_method: properties.authentication_method.is_some(),
-            may_extend: expiry > 0,
+            may_extend: expiry > 0 || properties.session_expiry_interval.unwrap_or(0) > 0,
             quota,
             quota_max: quota,
             window,
             taken: 0,
             room: self.options.room,
-            room_max: self.options.room,
+            charged: 0,
             maximum_packet_size: properties
                 .maximum_packet_size
                 .map_or(LARGEST, |max| max.min(LARGEST)),

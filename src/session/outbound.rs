@@ -180,6 +180,12 @@ impl<T> Outbound<T> {
         Some((Place(slot.at), id_of(slot.at)))
     }
 
+    /// The place of an identifier that is not settled.
+    #[must_use]
+    pub fn place(&self, id: PacketId) -> Option<Place> {
+        self.find(id).map(|i| Place(self.slots[i].at))
+    }
+
     /// Everything not settled, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (PacketId, Awaiting, Option<&T>)> {
         self.slots

@@ -81,7 +81,7 @@ impl Broker {
             .expect("a thread starts");
         let process = Process { child, directory, log };
         let Ok(port) = port.recv_timeout(PATIENCE) else {
-            panic!("the broker does not say where it listens; its log:\n{}", process.log());
+            panic!("the broker does not say where it listens; its log:\n{}", process.log(""));
         };
         Arc::new(Self { address: SocketAddr::from(([127, 0, 0, 1], port)), process: Some(process) })
     }
@@ -100,16 +100,23 @@ impl Broker {
         Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
     }
 
-    /// The last lines it logged.
+    /// What it logged lately.
     pub(crate) fn log(&self) -> String {
-        self.process.as_ref().map_or_else(String::new, Process::log)
+        self.process.as_ref().map_or_else(String::new, |process| process.log(""))
+    }
+
+    /// What it logged lately of the client on this port.
+    pub(crate) fn log_of(&self, port: u16) -> String {
+        self.process.as_ref().map_or_else(String::new, |process| process.log(&format!(":{port}")))
     }
 }
 
 impl Process {
-    fn log(&self) -> String {
+    /// Where it runs, and the lines with this in them.
+    fn log(&self, about: &str) -> String {
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines: String = log.iter().map(|line| format!("  {line}\n")).collect();
+        let lines = log.iter().filter(|line| line.contains(about));
+        let lines: String = lines.map(|line| format!("  {line}\n")).collect();
         format!("  in {}\n{lines}", self.directory.display())
     }
 }
@@ -140,4 +147,4 @@ fn fresh_directory() -> PathBuf {
 }
 
 /// How much of a broker's log is kept for the report of a failure.
-const LOG_LINES: usize = 60;
+const LOG_LINES: usize = 5000;

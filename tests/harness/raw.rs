@@ -1,7 +1,7 @@
 //! A client that sends bytes and compares bytes.
 //!
 //! Every read is bounded by [`PATIENCE`]. Both directions are kept; when a test fails, each of its
-//! clients prints what passed, then the end of the broker's log.
+//! clients prints what passed, then what the broker logged of it.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -300,7 +300,7 @@ impl Drop for Raw {
         if thread::panicking() {
             let port = self.stream.local_addr().map_or(0, |address| address.port());
             eprintln!("client on port {port}:\n{}", self.trace);
-            eprintln!("broker:\n{}", self.broker.log());
+            eprintln!("broker:\n{}", self.broker.log_of(port));
         }
     }
 }

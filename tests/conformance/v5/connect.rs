@@ -1,7 +1,5 @@
 //! 5.0, section 3.1: CONNECT up to the flags and properties that shape the session.
 
-use std::time::Duration;
-
 use super::wire::{
     authentication_method, client, ends, faulty, join, lasting, maximum_packet_size, message,
     problem_information, read_connack, receive_maximum, refused, response_information, resume,
@@ -139,7 +137,7 @@ fn keep_alive() {
     raw.send(connect(id("a")).keep_alive(1).will(0, false, &topic, "gone"));
     let (_, _, properties) = read_connack(&raw.packet());
     assert!(properties.iter().all(|(identifier, _)| *identifier != 0x13), "{properties:?}");
-    raw.ping().patience(Duration::from_secs(5));
+    raw.ping();
     ends(&mut raw, &[0x8d]);
     assert_eq!(message(&mut ear).payload, "gone");
     let mut alive = Raw::online(connect(id("b")).keep_alive(2));
@@ -261,7 +259,7 @@ fn no_problem_information() {
         let properties = answer.body().get(3..).unwrap_or(&[]);
         assert!([&[][..], &[0]].contains(&properties), "{answer:?}");
     }
-    raw.send(subscribe(1, &[("a#", 0)])).expect(suback(1, &[0x8f]));
+    raw.send(subscribe(1, &[(topic("a"), 0)])).expect(suback(1, &[0]));
     raw.send(unsubscribe(1, &[topic("none")])).expect(unsuback(1, &[0x11]));
 }
 

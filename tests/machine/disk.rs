@@ -1,0 +1,77 @@
+//! Storage that does what it is told.
+//!
+//! Owns: every record there was, the bounds of the units they came in, and how many are durable.
+//!
+//! Never tears a unit: what is durable is always a number of whole ones.
+
+use mqtt_broker::broker::Seq;
+use mqtt_broker::persistence::Record;
+
+/// Records, and which of them would outlive the process.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    records: Vec<Record>,
+    /// How many records there were after each unit that had any.
+    units: Vec<usize>,
+    durable: usize,
+    /// Nothing becomes durable by itself.
+    pub(crate) is_slow: bool,
+}
+
+impl Disk {
+    pub(crate) fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    pub(crate) const fn durable(&self) -> Seq {
+        Seq(self.durable as u64)
+    }
+
+    /// Forgets every record, at the end of a test.
+    pub(crate) fn clear(&mut self) {
+        self.records.clear();
+    }
+
+    /// Adds a record; says its number.
+    pub(crate) fn append(&mut self, record: Record) -> u64 {
+        self.records.push(record);
+        self.records.len() as u64
+    }
+
+    /// All records of one event are there.
+    pub(crate) fn end_unit(&mut self) {
+        if self.units.last().copied().unwrap_or(0) < self.records.len() {
+            self.units.push(self.records.len());
+        }
+        if !self.is_slow {
+            self.finish();
+        }
+    }
+
+    /// Everything so far becomes durable.
+    pub(crate) fn finish(&mut self) {
+        self.durable = self.records.len();
+    }
+
+    /// The first units that are not durable yet, `count` of them, become so.
+    pub(crate) fn finish_units(&mut self, count: usize) {
+        let pending = self.pending();
+        if let Some(end) = pending.get(count.min(pending.len()).wrapping_sub(1)) {
+            self.durable = *end;
+        }
+    }
+
+    /// How many records there were after each unit that is not durable.
+    pub(crate) fn pending(&self) -> &[usize] {
+        let first = self.units.partition_point(|end| *end <= self.durable);
+        &self.units[first..]
+    }
+
+    /// What came after the first `count` records is lost.
+    pub(crate) fn forget_after(&mut self, count: usize) {
+        assert!(count >= self.durable, "what is durable is not lost");
+        self.records.truncate(count);
+        self.units.retain(|end| *end <= count);
+        self.durable = count;
+    }
+}

@@ -1,0 +1,169 @@
+//! Connections: who may come in, how long they may take, how storage holds them.
+
+use mqtt_broker::broker::{Event, Storage};
+use mqtt_broker::codec::{Packet, Version};
+
+use super::World;
+use super::words::{v3, v3_kept, v5, v5_kept};
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn connect_must_come_in_time() {
+    let mut world = World::with(|options| options.connect_timeout_ms = 5000);
+    let conn = world.open("a");
+    world.pass_ms(4_999);
+    assert!(world.machine.is_there(conn));
+    world.pass_ms(1);
+    assert!(!world.machine.is_there(conn));
+    world.connect(v3("a"));
+    world.pass(100);
+    assert!(world.is_connected("a"), "the deadline ended with CONNECT");
+    world.end();
+}
+
+#[test]
+fn anything_but_connect_first_is_the_end() {
+    for version in [Version::V311, Version::V5] {
+        let mut world = World::new();
+        let conn = world.open("a");
+        let said = world.machine.receive_bytes(conn, b"\xc0\x00");
+        world.settle(said);
+        assert!(!world.is_connected("a"), "{version}");
+        assert_eq!(world.heard("a"), NOTHING);
+        world.end();
+    }
+}
+
+#[test]
+fn keep_alive_is_half_as_long_again() {
+    let mut world = World::new();
+    world.connect(v5_kept("a", 60).keep_alive(10));
+    world.connect(v3("b").keep_alive(10));
+    for _ in 0..5 {
+        world.pass_ms(14_999);
+        world.send("a", &Packet::PingReq);
+        world.send("b", &Packet::PingReq);
+    }
+    world.heard("a");
+    world.heard("b");
+    world.pass_ms(14_999);
+    assert!(world.is_connected("a") && world.is_connected("b"));
+    world.pass_ms(1);
+    assert_eq!(world.heard("a"), ["disconnect 0x8d"]);
+    assert_eq!(world.heard("b"), NOTHING);
+    assert!(!world.is_connected("a") && !world.is_connected("b"));
+    world.end();
+}
+
+#[test]
+fn the_operator_may_shorten_keep_alive() {
+    let mut world = World::with(|options| options.max_keep_alive = 20);
+    assert_eq!(world.connect(v5("a").keep_alive(10)).properties.server_keep_alive, None);
+    assert_eq!(world.connect(v5("b").keep_alive(30)).properties.server_keep_alive, Some(20));
+    assert_eq!(world.connect(v5("c")).properties.server_keep_alive, Some(20));
+    world.pass_ms(29_999);
+    assert!(world.is_connected("b") && world.is_connected("c") && !world.is_connected("a"));
+    world.pass_ms(1);
+    assert!(!world.is_connected("b") && !world.is_connected("c"));
+    world.machine.handle(Event::Configured(Box::default()));
+    world.end();
+}
+
+#[test]
+fn so_many_sessions_and_no_more() {
+    let mut world = World::with(|options| options.max_sessions = 2);
+    world.connect(v5_kept("a", 10));
+    world.connect(v5("b"));
+    world.call(v5("c"));
+    assert_eq!(world.heard("c"), ["connack refused 0x89"]);
+    world.call(v3("d"));
+    assert_eq!(world.heard("d"), ["connack refused 0x88"]);
+    world.connect(v5("b"));
+    world.cut("a");
+    world.pass(10);
+    world.connect(v5("c"));
+    world.machine.handle(Event::Configured(Box::default()));
+    world.end();
+}
+
+#[test]
+fn an_empty_client_id_is_chosen_or_refused() {
+    let mut world = World::new();
+    let mut nameless = v5("");
+    nameless.keep_alive = 0;
+    let assigned = |world: &mut World| {
+        let answer = world.connect(nameless.clone());
+        let id = answer.properties.assigned_client_identifier.expect("an id");
+        world.cut("");
+        id
+    };
+    let ids = [assigned(&mut world), assigned(&mut world)];
+    assert_ne!(ids[0], ids[1]);
+    world.connect(v3(""));
+    world.cut("");
+    world.call(v3_kept(""));
+    assert_eq!(world.heard(""), ["connack refused 0x85"]);
+    world.people.remove("");
+    world.end();
+}
+
+#[test]
+fn while_storage_is_behind_nobody_is_read_from_and_nobody_is_too_silent() {
+    let mut world = World::new();
+    world.connect(v5("a").keep_alive(10));
+    let said = world.machine.storage(Storage::Behind);
+    world.settle(said);
+    assert!(world.machine.is_held(world.conn("a")));
+    world.connect(v5("b").keep_alive(10));
+    assert!(world.machine.is_held(world.conn("b")));
+    world.pass(1000);
+    let said = world.machine.storage(Storage::Failed);
+    world.settle(said);
+    world.pass(1000);
+    let said = world.machine.storage(Storage::Well);
+    world.settle(said);
+    for name in ["a", "b"] {
+        assert!(!world.machine.is_held(world.conn(name)));
+    }
+    world.pass_ms(14_999);
+    assert!(world.is_connected("a") && world.is_connected("b"));
+    world.pass_ms(1);
+    assert!(!world.is_connected("a") && !world.is_connected("b"));
+    world.end();
+}
+
+#[test]
+fn a_client_that_connects_while_storage_is_behind_is_read_from_later() {
+    let mut world = World::new();
+    let conn = world.open("a");
+    let said = world.machine.storage(Storage::Behind);
+    world.settle(said);
+    assert!(!world.machine.is_held(conn), "it has said nothing yet");
+    let said = world.machine.receive(conn, &Packet::Connect(v3("a")));
+    world.settle(said);
+    assert!(world.machine.is_held(conn));
+    let said = world.machine.storage(Storage::Well);
+    world.settle(said);
+    assert!(!world.machine.is_held(conn));
+    world.end();
+}
+
+#[test]
+fn stopping_sends_everybody_home() {
+    let mut world = World::new();
+    world.connect(super::words::with_will(v5("a"), "will", 0));
+    world.connect(v3_kept("b"));
+    world.subscribe("b", "will", 1);
+    world.open("c");
+    let said = world.machine.handle(Event::Stopping);
+    world.settle(said);
+    assert_eq!(world.heard("a"), ["disconnect 0x8b"]);
+    for name in ["a", "b", "c"] {
+        assert!(!world.is_connected(name), "{name}");
+    }
+    assert_eq!(world.machine.broker.sessions(), 1);
+    world.machine.check_replay();
+    world.call(v5("a"));
+    assert_eq!(world.heard("a"), ["connack refused 0x88"]);
+}
