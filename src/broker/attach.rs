@@ -1,8 +1,8 @@
 //! A session and its connections: attached, taken over, detached, ended.
 //!
-//! Owns: what becomes of a session when a connection comes or goes. The old connection is detached
-//! before the new one is attached, so its `Closed`, which comes later, finds nothing to do; its Will
-//! goes out at most once.
+//! Owns: what becomes of a session when a connection comes or goes. The old connection is
+//! detached before the new one is attached, so its `Closed`, which comes later, finds nothing to
+//! do; its Will goes out at most once.
 //!
 //! Never decides who may come in.
 
