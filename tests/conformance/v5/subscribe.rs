@@ -1,8 +1,8 @@
 //! 5.0, sections 3.8 and 3.9: SUBSCRIBE and SUBACK.
 
 use super::wire::{
-    AS_PUBLISHED, ILL_FORMED, NO_LOCAL, client, faulty, join, lasting, maximum_packet_size,
-    message, resume, subscribed, subscriber, subscription_identifier, tight,
+    AS_PUBLISHED, ILL_FORMED, NO_LOCAL, client, faulty, join, lasting, message, resume, subscribed,
+    subscriber, subscription_identifier, tight,
 };
 use crate::conformance::cases;
 use crate::harness::bytes::{identified, text};
