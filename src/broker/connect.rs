@@ -21,6 +21,9 @@ use crate::topic_matcher::Topic;
 /// A CONNECT that is not accepted, and what its CONNACK says.
 type Refusal = Fault;
 
+/// A CONNACK that refuses: two bytes of header, flags, reason, no properties.
+const REFUSAL_BYTES: u32 = 5;
+
 impl Broker {
     pub(super) fn on_opened(&mut self, now: Time, conn: ConnId, peer: Peer) {
         self.counters.connections += 1;
@@ -61,6 +64,12 @@ impl Broker {
         effects: &mut Effects<'_>,
     ) -> Result<(), (Version, Refusal)> {
         let version = connect.version;
+        if connect.properties.maximum_packet_size.is_some_and(|max| max < REFUSAL_BYTES) {
+            // [MQTT-3.1.2-24]: nothing can be said to it, not even why.
+            self.counters.refused += 1;
+            self.abandon(conn, effects);
+            return Ok(());
+        }
         let is_assigned = connect.client_id.is_empty();
         if is_assigned {
             connect.client_id = self.choose_client_id(&connect).map_err(|why| (version, why))?;
@@ -269,6 +278,13 @@ impl Broker {
             return self.refuse(conn, version, why, effects);
         }
         let expiry = self.expiry_of(connect);
+        let most = connect.properties.maximum_packet_size.map_or(usize::MAX, |max| max as usize);
+        let answer = Packet::ConnAck(self.connack(&who, false, expiry));
+        if codec::encoded_len(&answer, version) > most {
+            // [MQTT-3.1.2-24]: what it must be told cannot be told.
+            let why = Fault::new(ReasonCode::PACKET_TOO_LARGE, "it takes no CONNACK");
+            return self.refuse(conn, version, why, effects);
+        }
         let resumed = existing.and_then(|id| self.take_over(now, id, connect.clean_start, effects));
         let session = match resumed {
             Some(id) => {

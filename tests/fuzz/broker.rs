@@ -19,7 +19,7 @@ use crate::harness::raw::PATIENCE;
 use crate::harness::{Broker, Raw, id, topic, v3, v5};
 
 /// Clients of a round, and how many are there at once.
-const CLIENTS: usize = 120;
+const CLIENTS: usize = 480;
 const AT_ONCE: usize = 6;
 
 /// What the process may take when all is over, in bytes: sessions and retained messages of the few
@@ -41,8 +41,9 @@ fn nonsense_harms_nobody_else() {
             }
             calm.exchange();
         }
-        Pair::new(&broker, "fresh").exchange();
+        Pair::new(&broker, "new").exchange();
         if let Some(bytes) = broker.resident_bytes() {
+            println!("{} KiB resident", bytes / 1024);
             assert!(bytes < MEMORY_MAX, "{bytes} bytes resident");
         }
     });
@@ -67,8 +68,8 @@ struct Pair {
 impl Pair {
     fn new(broker: &Arc<Broker>, name: &str) -> Self {
         let topic = topic(name);
-        let source = Raw::online_at(broker, v5::connect(id("from")));
-        let mut sink = Raw::online_at(broker, v3::connect(id("to")));
+        let source = Raw::online_at(broker, v5::connect(id(&format!("{name}1"))));
+        let mut sink = Raw::online_at(broker, v3::connect(id(&format!("{name}2"))));
         sink.send(v3::subscribe(1, &[(&topic, 2)])).expect(v3::suback(1, &[2]));
         Self { topic, source, sink }
     }
