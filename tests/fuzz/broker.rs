@@ -24,7 +24,7 @@ const AT_ONCE: usize = 6;
 
 /// What the process may take when all is over, in bytes: sessions and retained messages of the few
 /// names there are, with room to spare.
-const MEMORY_MAX: usize = 64 << 20;
+const MEMORY_MAX: usize = 32 << 20;
 
 #[test]
 fn nonsense_harms_nobody_else() {
