@@ -131,6 +131,10 @@ impl Broker {
         if self.store.router.group(group).is_none() {
             return self.counters.drop_one(DropReason::SessionEnded);
         }
+        if message.has_expired(now) {
+            // [MQTT-3.3.2-5]: to this member it has not begun.
+            return self.counters.drop_one(DropReason::Expired);
+        }
         let start = effects.targets.len();
         let mut source = Source::shared(&message);
         self.deliver_group(now, group, &mut source, effects);
