@@ -65,12 +65,15 @@ fn pages_are_sound() {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     for page in fs::read_dir(pages).unwrap() {
         let page = page.unwrap().path();
-        let lint = Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(&page).output();
+        let lint = Command::new("mandoc").arg("-Tlint").arg(&page).output();
         match lint {
             Err(error) => return println!("skipped: no mandoc ({error})"),
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stdout);
-                assert!(output.status.success(), "{}: {said}", page.display());
+                // Our pages name each other, and none of them is installed here.
+                let is_fault = |line: &&str| !line.contains("referenced manual not found");
+                let faults: Vec<&str> = said.lines().filter(is_fault).collect();
+                assert!(faults.is_empty(), "{faults:#?}");
             }
         }
     }
