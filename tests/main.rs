@@ -7,6 +7,8 @@ mod conformance;
 #[cfg(test)]
 mod daemon;
 #[cfg(test)]
+mod flow;
+#[cfg(test)]
 mod fuzz;
 #[cfg(test)]
 mod harness;

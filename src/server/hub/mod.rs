@@ -38,7 +38,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::broker::{Broker, Effects, Event, Options, Storage, Verdict};
-use crate::codec::{Limits, ReasonCode};
+use crate::codec::{self, Limits, ReasonCode};
 use crate::persistence::{Disk, Seq};
 use crate::session::{Authority, ConnId, Peer};
 use crate::time::Time;
@@ -136,7 +136,10 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     #[must_use]
     pub fn new(options: Options, authority: Box<dyn Authority>, disk: D, seed: u64) -> Self {
         let limits = Limits {
-            packet: options.max_packet_size as usize,
+            packet: match options.max_packet_size {
+                0 => codec::PACKET_MAX,
+                max => max as usize,
+            },
             connect: options.max_connect_size as usize,
         };
         Self {

@@ -59,6 +59,20 @@ fn a_stream_may_be_split_anywhere() {
 }
 
 #[test]
+fn a_limit_of_0_is_no_limit() {
+    let options = Options { max_packet_size: 0, ..Options::default() };
+    let mut world = World::with(options, Box::new(crate::session::AllowAll));
+    let mut client = world.clean("a", Version::V5);
+    client.received();
+    client.send(&mut world, &publish("t", &"x".repeat(3_000_000)));
+    client.send(&mut world, &Packet::PingReq);
+    world.settle();
+    assert_eq!(client.received(), ["PINGRESP"]);
+    client.end(&mut world);
+    world.finish();
+}
+
+#[test]
 fn acknowledgements_wait_for_storage_and_nothing_else_does() {
     let mut world = World::new();
     let mut subscriber = world.kept("s", "t");
