@@ -17,6 +17,8 @@ mod interop;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod regression;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod simulation;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use log::{debug, info};
 
 use super::link::{Judging, Link};
-use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Storage, Verdict, name};
+use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Shown, Storage, Verdict, name};
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
 };
@@ -305,7 +305,7 @@ impl Broker {
         info!(
             "New client connected from {} as {} (p{}, c{}, k{}{})",
             who.identity.peer,
-            who.identity.client_id.escape_debug(),
+            Shown(&who.identity.client_id),
             match version {
                 Version::V31 => 1,
                 Version::V311 => 2,
@@ -316,7 +316,7 @@ impl Broker {
             who.identity
                 .user_name
                 .as_ref()
-                .map_or_else(String::new, |user| format!(", u'{}'", user.escape_debug())),
+                .map_or_else(String::new, |user| format!(", u'{}'", Shown(user))),
         );
         self.disarm_link_if_later(conn, online.keep_alive_by);
         self.links.replace(conn, Link::Online(Box::new(online)));

@@ -13,7 +13,7 @@ use log::debug;
 use super::connect::is_reserved;
 use super::deliver::Source;
 use super::link::LastTopic;
-use super::{Broker, ConnId, Effects, Fault, name};
+use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
@@ -216,7 +216,7 @@ impl Broker {
 
     fn deny(&self, conn: ConnId, topic: &str) -> ReasonCode {
         let who = &self.online(conn).identity;
-        debug!("Denied PUBLISH from {} to {}", name(who), topic.escape_debug());
+        debug!("Denied PUBLISH from {} to {}", name(who), Shown(topic));
         ReasonCode::NOT_AUTHORIZED
     }
 

@@ -4,7 +4,7 @@
 //!
 //! Never sends retained messages itself: a subscription that is owed them gets a cursor.
 
-use super::{Broker, ConnId, Effects, Fault, name};
+use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{
     self, Packet, PacketId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions,
     UnsubAck, Unsubscribe, Version,
@@ -89,7 +89,7 @@ impl Broker {
             log::info!(
                 "Client {} may not subscribe to {}",
                 name(&online.identity),
-                filter.as_str()
+                Shown(filter.as_str())
             );
             return match version {
                 Version::V5 => ReasonCode::NOT_AUTHORIZED,

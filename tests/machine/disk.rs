@@ -14,6 +14,8 @@ pub(crate) struct Disk {
     /// How many records there were after each unit that had any.
     units: Vec<usize>,
     durable: usize,
+    /// How many records there were when this process began: it numbers its own from 1.
+    base: usize,
     /// Nothing becomes durable by itself.
     pub(crate) is_slow: bool,
 }
@@ -24,18 +26,23 @@ impl Disk {
     }
 
     pub(crate) const fn durable(&self) -> Seq {
-        Seq(self.durable as u64)
+        Seq((self.durable - self.base) as u64)
+    }
+
+    /// Number of the newest record.
+    pub(crate) const fn newest(&self) -> Seq {
+        Seq((self.records.len() - self.base) as u64)
     }
 
     /// Forgets every record, at the end of a test.
     pub(crate) fn clear(&mut self) {
-        self.records.clear();
+        *self = Self::default();
     }
 
     /// Adds a record; says its number.
-    pub(crate) fn append(&mut self, record: Record) -> u64 {
+    pub(crate) fn append(&mut self, record: Record) -> Seq {
         self.records.push(record);
-        self.records.len() as u64
+        self.newest()
     }
 
     /// All records of one event are there.
@@ -61,6 +68,11 @@ impl Disk {
         }
     }
 
+    /// How many of all records would be there after a crash at the least.
+    pub(crate) const fn safe(&self) -> usize {
+        self.durable
+    }
+
     /// How many records there were after each unit that is not durable.
     pub(crate) fn pending(&self) -> &[usize] {
         let first = self.units.partition_point(|end| *end <= self.durable);
@@ -73,5 +85,6 @@ impl Disk {
         self.records.truncate(count);
         self.units.retain(|end| *end <= count);
         self.durable = count;
+        self.base = count;
     }
 }

@@ -33,13 +33,13 @@ use wire::{Frame, Wire};
 #[derive(Debug)]
 pub(crate) enum Said {
     /// A record, which is the n-th.
-    Recorded(u64),
+    Recorded(Seq),
     /// A packet that is no PUBLISH.
     Sent { conn: ConnId, packet: Packet, after: Seq },
     /// A PUBLISH to one receiver.
     Delivered { target: Target, publish: Publish },
     /// A connection is accepted.
-    Online { conn: ConnId },
+    Online,
     /// Not to be read from, or again.
     Held { conn: ConnId, is_held: bool },
     /// To be closed when all has left.
@@ -155,6 +155,11 @@ impl Machine {
         self.wires.get(&conn).is_some_and(|wire| wire.is_held)
     }
 
+    /// Whether the broker has closed a connection.
+    pub(crate) fn is_closing(&self, conn: ConnId) -> bool {
+        self.wires.get(&conn).is_some_and(|wire| wire.is_closing)
+    }
+
     /// Whether there is such a connection.
     pub(crate) fn is_there(&self, conn: ConnId) -> bool {
         self.wires.contains_key(&conn)
@@ -239,7 +244,7 @@ impl Machine {
                     let wire = self.wire_mut(conn);
                     assert_eq!(wire.version, version, "the broker speaks the client's version");
                     wire.is_open = true;
-                    said.push(Said::Online { conn });
+                    said.push(Said::Online);
                 }
                 Effect::Hold { conn } => said.push(self.hold(conn, true)),
                 Effect::Resume { conn } => said.push(self.hold(conn, false)),
@@ -263,7 +268,7 @@ impl Machine {
     }
 
     fn send(&mut self, conn: ConnId, what: Outgoing, after: Seq) -> Said {
-        assert!(after.0 <= self.disk.records().len() as u64, "a record that was emitted");
+        assert!(after <= self.disk.newest(), "a record that was emitted");
         let wire = self.wire_mut(conn);
         let packet = match what {
             Outgoing::Ack(kind, ack) => kind.packet(ack),

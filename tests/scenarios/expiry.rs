@@ -58,6 +58,28 @@ fn a_shared_subscriptions_messages_expire_too() {
 }
 
 #[test]
+fn what_a_member_left_behind_expires_before_another_gets_it() {
+    let mut world = World::new();
+    world.silence("a");
+    for name in ["a", "b"] {
+        world.connect(v5(name));
+        world.subscribe(name, "$share/g/t", 1);
+    }
+    world.connect(v5("p"));
+    world.stall("b");
+    world.publish_with("p", expiring("t", "one", 5), 1);
+    world.publish_with("p", expiring("t", "two", 5), 1);
+    assert_eq!(world.heard("a"), ["t=one q1 #1 expires 5"]);
+    world.unstall("b");
+    assert_eq!(world.heard("b"), ["t=two q1 #1 expires 5"]);
+    world.pass(5);
+    world.cut("a");
+    assert_eq!(world.heard("b"), NOTHING);
+    assert_eq!(world.dropped(DropReason::Expired), 1);
+    world.end();
+}
+
+#[test]
 fn a_session_ends_when_its_time_has_passed() {
     let mut world = World::new();
     world.connect(v5_kept("a", 10));

@@ -1,0 +1,320 @@
+//! What the broker says, word for word.
+//!
+//! Owns: the checks. Who gets a message is owed it; the first sending of a message is never a
+//! repetition and a repetition never the first; order, quota, room, packet size, identifiers,
+//! flags and the record a packet rests on are what they must be.
+//!
+//! Never excuses anything that was not foreseen.
+
+use mqtt_broker::broker::{ConnId, Overflow, Seq, Target};
+use mqtt_broker::codec::{self, Packet, Publish, PublishProperties, QoS, Version};
+use mqtt_broker::time::Time;
+
+use super::route::matches;
+use super::{Flight, Letter, Model, Owed};
+use crate::machine::{Said, show};
+
+impl Owed {
+    fn is(&self, publish: &Publish) -> bool {
+        self.is_same_message(publish)
+            && self.qos == publish.qos
+            && self.retain == publish.retain
+            && self.identifiers == sorted(publish)
+    }
+
+    fn is_same_message(&self, publish: &Publish) -> bool {
+        *self.letter.topic == *publish.topic && *self.letter.payload == *publish.payload
+    }
+
+    /// Bytes of the packet, as far as they do not depend on the time.
+    pub(super) fn size(&self, version: Version) -> usize {
+        let packet = Packet::Publish(Publish {
+            dup: false,
+            qos: self.qos,
+            retain: self.retain,
+            topic: self.letter.topic.as_ref().into(),
+            packet_id: (self.qos > QoS::AtMostOnce).then_some(codec::PacketId::MAX),
+            payload: bytes::Bytes::copy_from_slice(&self.letter.payload),
+            properties: PublishProperties {
+                message_expiry_interval: self.letter.expiry,
+                subscription_identifiers: self.identifiers.clone(),
+                ..PublishProperties::default()
+            },
+        });
+        codec::encoded_len(&packet, version)
+    }
+}
+
+fn sorted(publish: &Publish) -> Vec<u32> {
+    let mut identifiers = publish.properties.subscription_identifiers.clone();
+    identifiers.sort_unstable();
+    identifiers
+}
+
+impl Letter {
+    /// It has not expired, or not before it could be sent at all.
+    fn may_go(&self, now: Time) -> bool {
+        !self.has_expired(now) || self.created == now
+    }
+
+    /// Seconds left, rounded up, as a 5.0 client is told.
+    fn remaining(&self, now: Time) -> Option<u32> {
+        let left = self.created.plus_secs(self.expiry?).ms_since(now).div_ceil(1000);
+        Some(u32::try_from(left).expect("it began as a u32"))
+    }
+}
+
+impl Model {
+    /// The broker's answer to the event the model was told of last.
+    pub(in super::super) fn check(&mut self, said: &[Said]) {
+        for said in said {
+            match said {
+                Said::Recorded(number) => self.seq = *number,
+                Said::Sent { conn, packet, after } => self.sent(*conn, packet, *after),
+                Said::Delivered { target, publish } => self.delivered(target, publish),
+                Said::Held { conn, is_held: true } => {
+                    self.links.get_mut(conn).expect("an open connection").silent_by = None;
+                }
+                Said::Held { conn, is_held: false } => self.heard(*conn),
+                Said::Closing { conn } | Said::Aborted { conn } => self.closing(*conn),
+                Said::Online => {}
+            }
+        }
+        let expected = std::mem::take(&mut self.expected);
+        assert!(expected.replies.is_empty(), "not said: {:?}", expected.replies);
+        assert!(expected.closings.is_empty(), "not closed: {:?}", expected.closings);
+    }
+
+    fn closing(&mut self, conn: ConnId) {
+        if !self.expected.closings.remove(&conn) {
+            assert_eq!(self.options.overflow, Overflow::Disconnect, "{conn:?} closed for nothing");
+            assert!(self.is_online(conn), "{conn:?} closed twice");
+            self.detach(conn, true);
+        }
+    }
+
+    fn sent(&mut self, conn: ConnId, packet: &Packet, after: Seq) {
+        let line = show(packet);
+        let replies = &mut self.expected.replies;
+        let next = replies.iter().position(|(to, _)| *to == conn);
+        if let Some(place) = next.filter(|place| replies[*place].1 == line) {
+            replies.remove(place);
+        } else if let Packet::PubRel(ack) = packet {
+            self.released_again(conn, ack.packet_id.get());
+        } else {
+            let is_overflow = self.options.overflow == Overflow::Disconnect
+                && line == "disconnect 0x97"
+                && self.is_online(conn);
+            assert!(is_overflow, "{line} to {conn:?}, expected {:?}", self.expected.replies);
+        }
+        self.check_gate(conn, packet, after);
+    }
+
+    /// What is said to a kept session rests on all records so far, and what acknowledges a
+    /// message on those the message made.
+    fn check_gate(&mut self, conn: ConnId, packet: &Packet, after: Seq) {
+        let newest = self.seq;
+        let made_records = self.seq > self.before;
+        let is_kept = self.session_at(conn).is_some_and(|session| session.is_kept());
+        let is_ack = matches!(packet, Packet::PubAck(_) | Packet::PubRec(_));
+        let is_free = matches!(packet, Packet::PingResp | Packet::Disconnect(_));
+        let expected = if is_free {
+            Seq(0)
+        } else if is_kept || is_ack && (made_records || self.is_repeated) {
+            newest
+        } else {
+            Seq(0)
+        };
+        assert_eq!(after, expected, "{} rests on the right record", show(packet));
+    }
+
+    fn released_again(&mut self, conn: ConnId, packet_id: u16) {
+        let session = self.session_at(conn).expect("PUBREL to somebody online");
+        let flight = session.flights.iter_mut().find(|flight| flight.packet_id == packet_id);
+        let flight = flight.expect("PUBREL of something on its way");
+        assert!(flight.is_received, "PUBREL before PUBREC");
+        assert_ne!(flight.conn, conn, "PUBREL again on the same connection");
+        flight.conn = conn;
+        let order = flight.order;
+        self.resent(conn, order);
+    }
+
+    /// What is sent again is so in the order of first sending.
+    fn resent(&mut self, conn: ConnId, order: u64) {
+        let link = self.links.get_mut(&conn).expect("an open connection");
+        assert!(order > link.resent, "sent again in the original order");
+        link.resent = order;
+        self.check_quota(conn);
+    }
+
+    fn check_quota(&mut self, conn: ConnId) {
+        let quota = self.links[&conn].quota;
+        let session = self.session_at(conn).expect("online");
+        let flying = session.flights.iter().filter(|flight| flight.conn == conn).count();
+        assert!(flying <= quota, "{flying} on their way, {quota} allowed");
+    }
+
+    fn delivered(&mut self, target: &Target, publish: &Publish) {
+        assert!(self.is_online(target.conn), "{publish:?} to {:?}", target.conn);
+        let (now, room) = (self.now, u64::from(self.options.room));
+        let timeout = self.options.stalled_timeout_ms;
+        let link = self.links.get_mut(&target.conn).expect("online");
+        assert!(target.charge <= link.packet_max, "no larger than the client takes");
+        let charged = link.charged + u64::from(target.charge);
+        assert!(link.charged == 0 || charged <= room, "room is not overdrawn");
+        link.charged = charged;
+        link.stalled_by.get_or_insert(now.plus_ms(timeout));
+        if publish.dup {
+            self.sent_again(target, publish);
+        } else {
+            self.sent_first(target, publish);
+        }
+    }
+
+    fn sent_again(&mut self, target: &Target, publish: &Publish) {
+        let packet_id = publish.packet_id.expect("QoS 0 is never sent again").get();
+        let (now, version) = (self.now, self.links[&target.conn].version);
+        let session = self.session_at(target.conn).expect("online");
+        let is_kept = session.is_kept();
+        let flight = session.flights.iter_mut().find(|flight| flight.packet_id == packet_id);
+        let flight = flight.expect("DUP of something on its way");
+        assert!(!flight.is_received, "PUBLISH after PUBREC");
+        assert_ne!(flight.conn, target.conn, "DUP on the same connection");
+        assert!(flight.owed.is(publish), "DUP of {:?}: {publish:?}", flight.owed);
+        check_expiry(&flight.owed.letter, publish, version, now);
+        if is_kept {
+            assert!(target.after >= flight.after, "DUP rests on what its first sending did");
+        } else {
+            assert_eq!(target.after, Seq(0));
+        }
+        flight.conn = target.conn;
+        flight.is_unsendable = false;
+        let order = flight.order;
+        self.resent(target.conn, order);
+    }
+
+    fn sent_first(&mut self, target: &Target, publish: &Publish) {
+        let conn = target.conn;
+        let (now, version) = (self.now, self.links[&conn].version);
+        self.forget_unsendable(conn);
+        let owed = match self.take_owed(conn, publish) {
+            Some(owed) => {
+                self.balance.sent += 1;
+                assert!(owed.letter.may_go(now), "expired: {publish:?}");
+                owed
+            }
+            None => self.take_retained(conn, publish),
+        };
+        check_expiry(&owed.letter, publish, version, now);
+        let Some(packet_id) = publish.packet_id else {
+            return assert_eq!(target.after, Seq(0), "QoS 0 waits for nothing");
+        };
+        self.sendings += 1;
+        let (order, before, seq) = (self.sendings, self.before, self.seq);
+        let session = self.session_at(conn).expect("online");
+        if session.is_kept() {
+            let is_gated = target.after > before && target.after <= seq;
+            assert!(is_gated, "it rests on the record of its sending");
+        } else {
+            assert_eq!(target.after, Seq(0), "a clean session waits for nothing");
+        }
+        for flight in &session.flights {
+            assert_ne!(flight.packet_id, packet_id.get(), "an identifier in use");
+            assert_eq!(flight.conn, conn, "{flight:?} comes before anything new");
+        }
+        let packet_id = packet_id.get();
+        let after = target.after;
+        let (is_received, is_unsendable) = (false, false);
+        let flight = Flight { packet_id, owed, is_received, conn, order, is_unsendable, after };
+        session.flights.push(flight);
+        self.check_quota(conn);
+    }
+
+    /// What is larger than a connection takes counts as sent and settled.
+    fn forget_unsendable(&mut self, conn: ConnId) {
+        let session = self.session_at(conn).expect("online");
+        let flying = session.flights.len();
+        session.flights.retain(|flight| flight.conn == conn || !flight.is_unsendable);
+        self.balance.settled_unsent += (flying - session.flights.len()) as u64;
+    }
+
+    /// The message as the session, or a shared subscription it is a member of, was owed it.
+    fn take_owed(&mut self, conn: ConnId, publish: &Publish) -> Option<Owed> {
+        let now = self.now;
+        let client = self.links[&conn].client;
+        let session = self.sessions.get_mut(&client).expect("online");
+        let latest = &mut session.latest;
+        let key = |owed: &Owed| (owed.letter.topic.clone(), owed.letter.publisher, owed.qos);
+        let is_it = |owed: &Owed| {
+            owed.is(publish) && latest.get(&key(owed)).is_none_or(|last| *last < owed.arrival)
+        };
+        // Two may look the same, of which the queue has dropped one that has expired.
+        let is_fresh = |owed: &Owed| is_it(owed) && owed.letter.may_go(now);
+        let waiting = &session.waiting;
+        let place = waiting.iter().position(is_fresh).or_else(|| waiting.iter().position(is_it));
+        if let Some(place) = place {
+            let owed = session.waiting.remove(place);
+            latest.insert(key(&owed), owed.arrival);
+            return Some(owed);
+        }
+        for (filter, (options, identifier)) in &session.subs {
+            let Some(group) = self.groups.get_mut(filter) else { continue };
+            let as_member = |owed: &Owed| Owed {
+                qos: options.qos.min(owed.letter.qos),
+                retain: options.retain_as_published && owed.letter.retain,
+                identifiers: (*identifier != 0).then_some(*identifier).into_iter().collect(),
+                ..owed.clone()
+            };
+            let is_it = |owed: &Owed| owed.is_same_message(publish) && as_member(owed).is(publish);
+            let is_fresh = |owed: &Owed| is_it(owed) && owed.letter.may_go(now);
+            let waiting = &group.waiting;
+            let place = waiting.iter().position(is_fresh);
+            if let Some(place) = place.or_else(|| waiting.iter().position(is_it)) {
+                return Some(as_member(&group.waiting.remove(place)));
+            }
+        }
+        None
+    }
+
+    /// The message as a new subscription brings it.
+    fn take_retained(&mut self, conn: ConnId, publish: &Publish) -> Owed {
+        let client = self.links[&conn].client;
+        let packet_max = self.links[&conn].packet_max;
+        let session = self.sessions.get_mut(&client).expect("online");
+        let letter = self.retained.get(&publish.topic);
+        // Of several that could have brought it, one that must; others may be over.
+        let mut runs: Vec<_> = session.runs.iter_mut().collect();
+        runs.sort_by_key(|(_, run)| !run.must.contains(&publish.topic));
+        for (filter, run) in runs {
+            let (Some(letter), Some((options, identifier))) = (letter, session.subs.get(filter))
+            else {
+                continue;
+            };
+            let owed = Owed {
+                letter: letter.clone(),
+                arrival: 0,
+                qos: options.qos.min(letter.qos),
+                retain: true,
+                identifiers: (*identifier != 0).then_some(*identifier).into_iter().collect(),
+                group: None,
+            };
+            let is_next = run.last.as_deref().is_none_or(|last| last < &*publish.topic);
+            let is_own = options.no_local && letter.publisher == client;
+            if !matches(filter, &publish.topic) || !owed.is(publish) || !is_next || is_own {
+                continue;
+            }
+            assert!(!letter.has_expired(self.now), "expired and retained: {publish:?}");
+            run.must.remove(&publish.topic);
+            let missed = run.must.range::<String, _>(..&publish.topic).next();
+            assert!(missed.is_none() || packet_max < u32::MAX, "left out: {missed:?}");
+            run.last = Some(publish.topic.clone());
+            return owed;
+        }
+        panic!("owed to nobody: {} ({:?})", show(&Packet::Publish(publish.clone())), session)
+    }
+}
+
+fn check_expiry(letter: &Letter, publish: &Publish, version: Version, now: Time) {
+    let expected = if version == Version::V5 { letter.remaining(now) } else { None };
+    assert_eq!(publish.properties.message_expiry_interval, expected, "seconds it has left");
+}

@@ -1,0 +1,212 @@
+//! What clients say, and what must be answered.
+//!
+//! Owns: the predicted answers, as the lines [`show`](crate::machine::show) makes of packets.
+//!
+//! Never predicts more than the standard does: what is sent when is the broker's choice.
+
+use std::rc::Rc;
+
+use bytes::Bytes;
+use mqtt_broker::broker::ConnId;
+use mqtt_broker::codec::{
+    Ack, Disconnect, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe, Unsubscribe,
+    Version,
+};
+use mqtt_broker::time::Time;
+
+use super::super::swarm::{FILTERS, SHARED};
+use super::route::{matches, pattern};
+use super::{Letter, Model, Run, State};
+
+impl Model {
+    /// A packet reaches the broker.
+    pub(in super::super) fn received(&mut self, now: Time, conn: ConnId, packet: &Packet) {
+        self.begin(now);
+        if let Packet::Connect(connect) = packet {
+            if self.links[&conn].state != State::Awaiting {
+                return;
+            }
+            let client = self.links[&conn].client;
+            let will = connect.will.as_ref().map(|will| {
+                let expiry = will.properties.message_expiry_interval;
+                letter(client, &will.topic, &will.payload, (will.qos, will.retain), expiry, now)
+            });
+            let present = self.attach(conn, connect, will);
+            let reply = if present { "connack present" } else { "connack" };
+            return self.reply(conn, reply.into());
+        }
+        if !self.is_online(conn) {
+            return;
+        }
+        self.heard(conn);
+        match packet {
+            Packet::Publish(publish) => self.on_publish(conn, publish),
+            Packet::PubAck(ack) => self.on_settled(conn, ack),
+            Packet::PubRec(ack) => self.on_pubrec(conn, ack),
+            Packet::PubComp(ack) => self.on_settled(conn, ack),
+            Packet::PubRel(ack) => {
+                let packet_id = ack.packet_id.get();
+                self.session_at(conn).expect("online").taken.remove(&packet_id);
+                self.reply(conn, format!("pubcomp #{packet_id}"));
+            }
+            Packet::Subscribe(subscribe) => self.on_subscribe(conn, subscribe),
+            Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(conn, unsubscribe),
+            Packet::PingReq => self.reply(conn, "pingresp".into()),
+            Packet::Disconnect(disconnect) => self.on_disconnect(conn, disconnect),
+            Packet::Connect(_)
+            | Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp
+            | Packet::Auth(_) => unreachable!("clients here do not say that"),
+        }
+    }
+
+    fn on_publish(&mut self, conn: ConnId, publish: &Publish) {
+        let packet_id = publish.packet_id.map(|id| id.get());
+        let topic = self.topic_of(conn, publish);
+        let session = self.session_at(conn).expect("online");
+        if publish.qos == QoS::ExactlyOnce && session.taken.contains(&packet_id.expect("QoS 2")) {
+            self.is_repeated = true;
+            return self.reply(conn, format!("pubrec #{}", packet_id.expect("QoS 2")));
+        }
+        let client = self.links[&conn].client;
+        let expiry = publish.properties.message_expiry_interval;
+        let how = (publish.qos, publish.retain);
+        let letter = letter(client, &topic, &publish.payload, how, expiry, self.now);
+        let matched = self.publish(&Rc::new(letter));
+        let Some(packet_id) = packet_id else { return };
+        let is_told = self.links[&conn].version == Version::V5 && !matched;
+        let reason = if is_told { " 0x10" } else { "" };
+        if publish.qos == QoS::ExactlyOnce {
+            self.session_at(conn).expect("online").taken.insert(packet_id);
+            self.reply(conn, format!("pubrec #{packet_id}{reason}"));
+        } else {
+            self.reply(conn, format!("puback #{packet_id}{reason}"));
+        }
+    }
+
+    fn topic_of(&mut self, conn: ConnId, publish: &Publish) -> Rc<str> {
+        let aliases = &mut self.links.get_mut(&conn).expect("online").aliases;
+        let Some(alias) = publish.properties.topic_alias else {
+            return publish.topic.as_str().into();
+        };
+        if !publish.topic.is_empty() {
+            aliases.insert(alias, publish.topic.as_str().into());
+        }
+        Rc::clone(&aliases[&alias])
+    }
+
+    /// PUBACK, PUBCOMP: whatever was on its way is not any more.
+    fn on_settled(&mut self, conn: ConnId, ack: &Ack) {
+        let session = self.session_at(conn).expect("online");
+        let flying = session.flights.len();
+        session.flights.retain(|flight| flight.packet_id != ack.packet_id.get());
+        let was_there = session.flights.len() < flying;
+        self.balance.refused += u64::from(was_there && ack.reason.is_error());
+    }
+
+    fn on_pubrec(&mut self, conn: ConnId, ack: &Ack) {
+        if ack.reason.is_error() {
+            return self.on_settled(conn, ack);
+        }
+        let packet_id = ack.packet_id.get();
+        let session = self.session_at(conn).expect("online");
+        for flight in session.flights.iter_mut().filter(|f| f.packet_id == packet_id) {
+            flight.is_received = true;
+        }
+        self.reply(conn, format!("pubrel #{packet_id}"));
+    }
+
+    fn on_subscribe(&mut self, conn: ConnId, subscribe: &Subscribe) {
+        let client = self.links[&conn].client;
+        let identifier = subscribe.subscription_identifier.unwrap_or(0);
+        let mut granted = Vec::new();
+        for (filter, options) in &subscribe.filters {
+            let filter = known(filter);
+            granted.push(options.qos.bits().to_string());
+            let is_new = !self.sessions[&client].subs.contains_key(filter);
+            if filter.starts_with('$') {
+                self.join(filter, client);
+            } else {
+                let wants = match options.retain_handling {
+                    RetainHandling::Send => true,
+                    RetainHandling::SendIfNew => is_new,
+                    RetainHandling::DoNotSend => false,
+                };
+                if wants {
+                    let is_own = |letter: &Letter| options.no_local && letter.publisher == client;
+                    let must = self.retained.iter().filter(|(topic, letter)| {
+                        matches(filter, topic) && !letter.has_expired(self.now) && !is_own(letter)
+                    });
+                    let must = must.map(|(topic, _)| topic.clone()).collect();
+                    let session = self.sessions.get_mut(&client).expect("online");
+                    session.runs.insert(filter, Run { last: None, must });
+                }
+            }
+            let session = self.sessions.get_mut(&client).expect("online");
+            session.subs.insert(filter, (*options, identifier));
+            if let Some(run) = session.runs.get_mut(filter)
+                && options.no_local
+            {
+                // Values of its own are left out, whenever they came.
+                let retained = &self.retained;
+                run.must.retain(|topic| retained[topic].publisher != client);
+            }
+        }
+        self.reply(conn, format!("suback #{} {}", subscribe.packet_id.get(), granted.join(",")));
+    }
+
+    fn on_unsubscribe(&mut self, conn: ConnId, unsubscribe: &Unsubscribe) {
+        let client = self.links[&conn].client;
+        let mut reasons = Vec::new();
+        for filter in &unsubscribe.filters {
+            let filter = known(filter);
+            let session = self.sessions.get_mut(&client).expect("online");
+            session.runs.remove(filter);
+            let was_there = session.subs.remove(filter).is_some();
+            if was_there && filter.starts_with('$') {
+                self.leave(filter, client);
+            }
+            reasons.push(if was_there { "0" } else { "0x11" });
+        }
+        if self.links[&conn].version < Version::V5 {
+            reasons.clear();
+        }
+        let packet_id = unsubscribe.packet_id.get();
+        self.reply(conn, format!("unsuback #{packet_id} {}", reasons.join(",")));
+    }
+
+    fn on_disconnect(&mut self, conn: ConnId, disconnect: &Disconnect) {
+        let may_extend = self.links[&conn].may_extend;
+        if let Some(expiry) = disconnect.session_expiry_interval {
+            if expiry > 0 && !may_extend {
+                self.dismissal(conn, 0x82);
+                return self.detach(conn, true);
+            }
+            self.session_at(conn).expect("online").expiry = expiry;
+        }
+        self.expected.closings.insert(conn);
+        self.detach(conn, disconnect.reason != ReasonCode::NORMAL_DISCONNECTION);
+    }
+}
+
+fn letter(
+    publisher: usize,
+    topic: &str,
+    payload: &Bytes,
+    (qos, retain): (QoS, bool),
+    expiry: Option<u32>,
+    created: Time,
+) -> Letter {
+    let (topic, payload) = (topic.into(), payload.as_ref().into());
+    Letter { topic, payload, qos, retain, publisher, expiry, created }
+}
+
+/// The constant a filter was made from.
+fn known(filter: &str) -> &'static str {
+    let all = FILTERS.iter().chain(&SHARED);
+    let known = all.copied().find(|known| *known == filter).expect("one of ours");
+    debug_assert!(!pattern(known).is_empty());
+    known
+}

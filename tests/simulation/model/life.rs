@@ -1,0 +1,249 @@
+//! Sessions and their connections: take-over, Wills, expiry, time.
+//!
+//! Owns: what becomes of a session when its connection goes, and what is due when.
+//!
+//! Never closes a link by itself: it expects the broker to.
+
+use std::rc::Rc;
+
+use mqtt_broker::broker::{ConnId, Seq};
+use mqtt_broker::codec::{Connect, QoS, Version};
+use mqtt_broker::time::Time;
+
+use super::{Letter, Link, Model, Session, State};
+
+impl Model {
+    /// An event begins.
+    pub(in super::super) fn begin(&mut self, now: Time) {
+        self.now = now;
+        self.before = self.seq;
+        self.is_repeated = false;
+    }
+
+    pub(in super::super) fn opened(&mut self, now: Time, conn: ConnId, client: usize) {
+        self.begin(now);
+        let silent_by = Some(now.plus_ms(self.options.connect_timeout_ms));
+        let link = Link {
+            client,
+            state: State::Awaiting,
+            version: Version::V311,
+            silent_by,
+            patience_ms: 0,
+            charged: 0,
+            stalled_by: None,
+            quota: 0,
+            packet_max: u32::MAX,
+            may_extend: false,
+            aliases: Default::default(),
+            resent: 0,
+        };
+        self.links.insert(conn, link);
+    }
+
+    /// A connection is gone, whoever closed it.
+    pub(in super::super) fn closed(&mut self, now: Time, conn: ConnId) {
+        self.begin(now);
+        self.detach(conn, true);
+        self.links.remove(&conn);
+    }
+
+    /// A client is let in; says whether its session was there.
+    pub(super) fn attach(&mut self, conn: ConnId, connect: &Connect, will: Option<Letter>) -> bool {
+        let client = self.links[&conn].client;
+        let expiry = match connect.version {
+            Version::V5 => connect.properties.session_expiry_interval.unwrap_or(0),
+            Version::V31 | Version::V311 if connect.clean_start => 0,
+            Version::V31 | Version::V311 => u32::MAX,
+        };
+        if let Some(old) = self.sessions.get(&client).and_then(|session| session.conn) {
+            self.dismissal(old, 0x8e);
+            self.detach(old, true);
+        }
+        if connect.clean_start && self.sessions.contains_key(&client) {
+            self.end_session(client);
+        }
+        let present = self.sessions.contains_key(&client);
+        self.openings += u64::from(!present);
+        let number = self.openings;
+        let session = self.sessions.entry(client).or_insert_with(|| Session {
+            number,
+            expiry,
+            conn: None,
+            detached: None,
+            will: None,
+            subs: Default::default(),
+            waiting: Vec::new(),
+            flights: Vec::new(),
+            taken: Default::default(),
+            runs: Default::default(),
+            latest: Default::default(),
+        });
+        session.expiry = expiry;
+        session.detached = None;
+        session.conn = Some(conn);
+        let delay = connect.will.as_ref().map_or(0, |will| will.delay_interval);
+        session.will = will.map(|letter| (Rc::new(letter), delay));
+        self.begin_link(conn, connect);
+        present
+    }
+
+    fn begin_link(&mut self, conn: ConnId, connect: &Connect) {
+        let properties = &connect.properties;
+        let window = match self.options.max_inflight_messages {
+            0 => u16::MAX,
+            max => max,
+        };
+        let link = self.links.get_mut(&conn).expect("it said CONNECT");
+        link.state = State::Online;
+        link.version = connect.version;
+        link.patience_ms = u64::from(connect.keep_alive) * 1500;
+        link.quota = usize::from(properties.receive_maximum.unwrap_or(u16::MAX).min(window));
+        link.packet_max = properties.maximum_packet_size.unwrap_or(u32::MAX);
+        link.may_extend = properties.session_expiry_interval.unwrap_or(0) > 0;
+        let (version, packet_max) = (link.version, link.packet_max as usize);
+        let session = self.sessions.get_mut(&link.client).expect("attached");
+        for flight in session.flights.iter_mut().filter(|flight| !flight.is_received) {
+            flight.is_unsendable |= flight.owed.size(version) > packet_max;
+        }
+        self.heard(conn);
+    }
+
+    /// The client is alive.
+    pub(super) fn heard(&mut self, conn: ConnId) {
+        let now = self.now;
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.silent_by = (link.patience_ms > 0).then(|| now.plus_ms(link.patience_ms));
+        }
+    }
+
+    /// A session loses its connection.
+    pub(super) fn detach(&mut self, conn: ConnId, with_will: bool) {
+        let Some(link) = self.links.get_mut(&conn) else { return };
+        let was_online = link.state == State::Online;
+        link.state = State::Left;
+        (link.silent_by, link.stalled_by) = (None, None);
+        if !was_online {
+            return;
+        }
+        let client = link.client;
+        let session = self.sessions.get_mut(&client).expect("a link has a session");
+        assert_eq!(session.conn, Some(conn));
+        session.conn = None;
+        if !with_will {
+            session.will = None;
+        }
+        if !session.is_kept() {
+            return self.end_session(client);
+        }
+        session.detached = Some(self.now);
+        if session.will.as_ref().is_some_and(|(_, delay)| *delay == 0) {
+            self.publish_will(client);
+        }
+    }
+
+    fn publish_will(&mut self, client: usize) {
+        let session = self.sessions.get_mut(&client).expect("it has a Will");
+        if let Some((letter, _)) = session.will.take() {
+            self.publish(&Rc::new(Letter { created: self.now, ..(*letter).clone() }));
+        }
+    }
+
+    /// A session ends: its Will goes out, QoS 1 messages of its shared subscriptions go to others.
+    pub(super) fn end_session(&mut self, client: usize) {
+        self.publish_will(client);
+        let session = self.sessions.remove(&client).expect("a session that ends");
+        for filter in session.subs.keys().filter(|filter| filter.starts_with('$')) {
+            self.leave(filter, client);
+        }
+        for flight in session.flights {
+            if let (Some(filter), QoS::AtLeastOnce) = (flight.owed.group, flight.owed.qos) {
+                self.owe_group(filter, &flight.owed.letter);
+            }
+        }
+    }
+
+    /// Bytes have left.
+    pub(in super::super) fn written(&mut self, now: Time, conn: ConnId, bytes: usize) {
+        self.begin(now);
+        let timeout = self.options.stalled_timeout_ms;
+        let Some(link) = self.links.get_mut(&conn).filter(|link| link.state == State::Online)
+        else {
+            return;
+        };
+        link.charged -= bytes as u64;
+        link.stalled_by = (link.charged > 0).then(|| now.plus_ms(timeout));
+    }
+
+    /// Connections whose patience ends.
+    pub(in super::super) fn due_links(&self, now: Time) -> Vec<ConnId> {
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        let links = self.links.iter();
+        let due = links.filter(|(_, link)| due(link.silent_by) || due(link.stalled_by));
+        due.map(|(conn, _)| *conn).collect()
+    }
+
+    /// Time has passed: links first, then sessions in the order of their opening.
+    pub(in super::super) fn ticked(&mut self, now: Time) {
+        self.begin(now);
+        for conn in self.due_links(now) {
+            let link = &self.links[&conn];
+            if link.state == State::Online && link.silent_by.is_some_and(|at| at <= now) {
+                self.dismissal(conn, 0x8d);
+            } else {
+                self.expected.closings.insert(conn);
+            }
+            self.detach(conn, true);
+        }
+        self.tick_sessions(now);
+        let expired = |letter: &Rc<Letter>| letter.has_expired(now);
+        let topics: Vec<String> =
+            self.retained.iter().filter(|(_, l)| expired(l)).map(|(t, _)| t.clone()).collect();
+        for topic in topics {
+            self.retained.remove(&topic);
+            self.forget_retained(&topic);
+        }
+    }
+
+    fn tick_sessions(&mut self, now: Time) {
+        let mut sessions: Vec<(u64, usize)> =
+            self.sessions.iter().map(|(client, session)| (session.number, *client)).collect();
+        sessions.sort_unstable();
+        for (_, client) in sessions {
+            let Some(session) = self.sessions.get(&client) else { continue };
+            let Some(detached) = session.detached else { continue };
+            let ends = session.expiry < u32::MAX && detached.plus_secs(session.expiry) <= now;
+            if ends {
+                self.end_session(client);
+            } else if session.will.as_ref().is_some_and(|(_, d)| detached.plus_secs(*d) <= now) {
+                self.publish_will(client);
+            }
+        }
+    }
+
+    /// The process ended without warning: what ends with a connection has ended, without Will,
+    /// and what is left counts from now.
+    pub(in super::super) fn crashed(&mut self, now: Time) {
+        self.seq = Seq(0);
+        self.begin(now);
+        self.links.clear();
+        self.expected = Default::default();
+        let clean: Vec<usize> =
+            self.sessions.iter().filter(|(_, s)| !s.is_kept()).map(|(c, _)| *c).collect();
+        for client in clean {
+            let session = self.sessions.remove(&client).expect("found");
+            for filter in session.subs.keys().filter(|filter| filter.starts_with('$')) {
+                self.leave(filter, client);
+            }
+        }
+        for session in self.sessions.values_mut() {
+            if session.conn.take().is_some() {
+                session.detached = Some(now);
+            }
+            for flight in &mut session.flights {
+                flight.after = Seq(0);
+            }
+        }
+        self.balance = Default::default();
+        self.balance.owed = self.waiting();
+    }
+}

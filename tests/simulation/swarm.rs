@@ -1,0 +1,177 @@
+//! What is drawn from the seed before the first step: options, clients, and how often what
+//! happens.
+//!
+//! Owns: [`Swarm`]. Each seed leaves most features out and turns a few up, because faults hide
+//! behind combinations that an average run never dwells on.
+//!
+//! Never draws anything that is not in the seed.
+
+use mqtt_broker::broker::{Options, Overflow};
+use mqtt_broker::codec::Version;
+use mqtt_broker::rng::Rng;
+
+/// One thing that may happen in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// A client's next packet reaches the broker.
+    Uplink,
+    /// What may leave for a client leaves.
+    Downlink,
+    Connect,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    Ping,
+    Disconnect,
+    /// The network breaks a connection.
+    Cut,
+    /// A client opens a second connection beside the one it has.
+    Duplicate,
+    /// A client stops or begins to read.
+    Stall,
+    /// Time passes.
+    Clock,
+    /// Some of what was written becomes durable.
+    Disk,
+    /// Storage falls behind or catches up.
+    Storage,
+    /// The process ends and begins again.
+    Crash,
+    /// A connection is opened and nothing is said on it.
+    Idle,
+}
+
+/// One seed's world.
+#[derive(Clone, Debug)]
+pub(super) struct Swarm {
+    pub(super) options: Options,
+    /// One client each.
+    pub(super) versions: Vec<Version>,
+    pub(super) actions: Vec<(Action, u64)>,
+    /// Retained messages, and so no Retain As Published unless nothing can be dropped.
+    pub(super) retain: bool,
+    pub(super) retain_as_published: bool,
+    pub(super) shared: bool,
+    pub(super) wills: bool,
+    /// Messages expire.
+    pub(super) message_expiry: bool,
+    /// Clients limit the size of packets.
+    pub(super) packet_limits: bool,
+    pub(super) refusals: bool,
+    pub(super) aliases: bool,
+    pub(super) keep_alive: bool,
+    /// Of payloads.
+    pub(super) longest: usize,
+    /// No sessions but kept ones, no sessions but clean ones, or both.
+    pub(super) kept: (u64, u64),
+    /// Longest step of the clock in milliseconds.
+    pub(super) leap: u64,
+    pub(super) slow_disk: bool,
+    pub(super) receive_maximum: bool,
+}
+
+impl Swarm {
+    pub(super) fn new(rng: &mut Rng) -> Self {
+        let options = options(rng);
+        let is_bounded = options.max_queued_messages > 0 || options.max_queued_bytes > 0;
+        let (message_expiry, packet_limits) = (rng.chance(1, 4), rng.chance(1, 5));
+        let is_lossy = is_bounded || message_expiry || packet_limits;
+        let retain = rng.chance(1, 2);
+        let slow_disk = rng.chance(1, 3);
+        let count = 2 + rng.index(4);
+        Self {
+            versions: (0..count).map(|_| *pick(rng, &[Version::V311, Version::V5])).collect(),
+            retain,
+            retain_as_published: rng.chance(1, 2) && !(retain && is_lossy),
+            shared: rng.chance(2, 5),
+            wills: rng.chance(1, 3),
+            message_expiry,
+            packet_limits,
+            refusals: rng.chance(1, 5),
+            aliases: rng.chance(1, 3),
+            keep_alive: rng.chance(1, 4),
+            longest: *pick(rng, &[8, 8, 60, 300]),
+            kept: *pick(rng, &[(1, 1), (0, 1), (1, 2), (4, 5)]),
+            leap: *pick(rng, &[10, 1000, 1000, 30_000]),
+            receive_maximum: rng.chance(1, 2),
+            actions: actions(rng, slow_disk),
+            slow_disk,
+            options,
+        }
+    }
+
+    /// Whether a message that is owed may be dropped for another reason than a session's end.
+    pub(super) const fn is_lossy(&self) -> bool {
+        self.options.max_queued_messages > 0
+            || self.options.max_queued_bytes > 0
+            || self.message_expiry
+            || self.packet_limits
+    }
+}
+
+fn options(rng: &mut Rng) -> Options {
+    let is_bounded = rng.chance(1, 3);
+    let overflows = [Overflow::DropNewest, Overflow::DropOldest, Overflow::Disconnect];
+    Options {
+        max_inflight_messages: *pick(rng, &[0, 1, 2, 3, 20, 20]),
+        receive_maximum: *pick(rng, &[1, 2, 5, 20]),
+        topic_alias_maximum: 3,
+        max_queued_messages: if is_bounded { 1 + rng.index(6) } else { 0 },
+        max_queued_bytes: if is_bounded && rng.chance(1, 2) { 20 + rng.index(400) } else { 0 },
+        overflow: *pick(rng, &overflows),
+        queue_qos0_messages: rng.chance(1, 2),
+        connect_timeout_ms: 5000,
+        stalled_timeout_ms: *pick(rng, &[2000, 10_000, 60_000]),
+        room: *pick(rng, &[1, 40, 200, 2 << 20]),
+        retained_budget: *pick(rng, &[1, 2, 4096]),
+        ..Options::default()
+    }
+}
+
+fn actions(rng: &mut Rng, slow_disk: bool) -> Vec<(Action, u64)> {
+    let rare = |rng: &mut Rng, weight: u64| if rng.chance(1, 2) { weight } else { 0 };
+    vec![
+        (Action::Uplink, 60),
+        (Action::Downlink, 60),
+        (Action::Connect, 20),
+        (Action::Publish, 30),
+        (Action::Subscribe, 8),
+        (Action::Unsubscribe, rare(rng, 3)),
+        (Action::Ping, 2),
+        (Action::Disconnect, rare(rng, 3)),
+        (Action::Cut, rare(rng, 5)),
+        (Action::Duplicate, rare(rng, 3)),
+        (Action::Stall, rare(rng, 4)),
+        (Action::Clock, 8),
+        (Action::Disk, if slow_disk { 20 } else { 0 }),
+        (Action::Storage, rare(rng, 1)),
+        (Action::Crash, if slow_disk { rare(rng, 1) } else { 0 }),
+        (Action::Idle, rare(rng, 1)),
+    ]
+}
+
+/// One of them.
+pub(super) fn pick<'a, T>(rng: &mut Rng, from: &'a [T]) -> &'a T {
+    &from[rng.index(from.len())]
+}
+
+/// One of them, by weight.
+pub(super) fn weighted(rng: &mut Rng, actions: &[(Action, u64)]) -> Action {
+    let mut n = rng.below(actions.iter().map(|(_, weight)| weight).sum());
+    for (action, weight) in actions {
+        if n < *weight {
+            return *action;
+        }
+        n -= weight;
+    }
+    unreachable!("below the sum")
+}
+
+/// Topics of plain subscriptions begin with `t`, those of shared ones with `s`: so it is known
+/// which of its subscriptions brought a client a message.
+pub(super) const TOPICS: [&str; 5] = ["t/a", "t/b", "t/c/d", "s1/a", "s2/b"];
+
+pub(super) const FILTERS: [&str; 6] = ["t/a", "t/b", "t/+", "t/#", "t/c/d", "t/+/d"];
+
+/// Of the two shared subscriptions, each of which has topics of its own.
+pub(super) const SHARED: [&str; 2] = ["$share/g/s1/+", "$share/h/s2/#"];
