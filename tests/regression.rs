@@ -70,13 +70,8 @@ fn a_repeated_message_brings_its_alias() {
     let mut machine = machine();
     let first = connect(&mut machine, &kept("a"));
     machine.receive(first, &aliased("t", 1, false));
-    let second = connect(
-        &mut machine,
-        &match kept("a") {
-            Packet::Connect(connect) => Packet::Connect(Connect { clean_start: false, ..connect }),
-            other => other,
-        },
-    );
+    let Packet::Connect(again) = kept("a") else { panic!("a CONNECT") };
+    let second = connect(&mut machine, &Packet::Connect(again.clean_session(false)));
     machine.receive(second, &aliased("t", 1, true));
     machine.receive(second, &aliased("", 2, false));
     assert_eq!(shown(&mut machine, second).len(), 2, "both are acknowledged");

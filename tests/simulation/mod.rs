@@ -112,8 +112,8 @@ fn check_balance(world: &World) {
     }
     let dropped = counters.dropped_in_all() - balance.refused;
     let unsent = balance.owed - balance.sent;
-    let is_exact = !world.swarm.packet_limits
-        && (world.tally.crashes == 0 || !world.swarm.is_lossy());
+    let is_exact =
+        !world.swarm.packet_limits && (world.tally.crashes == 0 || !world.swarm.is_lossy());
     if is_exact {
         assert_eq!(unsent, dropped, "every message is sent or counted: {balance:?} {counters:?}");
     } else if world.tally.crashes == 0 {

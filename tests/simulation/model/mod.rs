@@ -224,7 +224,11 @@ impl Model {
             assert!(!flights.any(is_open), "client-{client}: {:?}", session.flights);
             assert!(session.taken.is_empty(), "client-{client} taken: {:?}", session.taken);
             for (filter, run) in &session.runs {
-                assert!(is_limited || run.must.is_empty(), "client-{client} {filter}: {:?} to come", run.must);
+                assert!(
+                    is_limited || run.must.is_empty(),
+                    "client-{client} {filter}: {:?} to come",
+                    run.must
+                );
             }
         }
     }
