@@ -4,7 +4,7 @@
 //! bytes the packet arrived in, at the moment something must keep them. Queues, windows and the
 //! retained messages share it by `Rc`; the type says that it never leaves the loop.
 //!
-//! Never changes once made; what differs per receiver is a [`Delivery`](crate::session::Delivery).
+//! Never changes once made; what differs per receiver is a [`Delivery`].
 
 use std::rc::Rc;
 

@@ -1,14 +1,27 @@
 //! The one integration-test binary: everything that drives the real broker from outside.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
 
 #[cfg(test)]
 mod cli;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod daemon;
+#[cfg(test)]
+mod flow;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod interop;
+#[cfg(test)]
 mod machine;
+#[cfg(test)]
+mod regression;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tidy;

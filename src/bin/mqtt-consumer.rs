@@ -190,7 +190,7 @@ impl Role for Consumer<'_> {
         }
     }
 
-    fn deadline(&self) -> Option<Time> {
+    fn deadline(&self, _has_room: bool) -> Option<Time> {
         self.deadline
     }
 
@@ -359,9 +359,10 @@ impl<'a> Consumer<'a> {
         if self.is_done {
             return;
         }
-        let outcome = match error.kind() {
-            io::ErrorKind::BrokenPipe => Ok(()),
-            _ => Err(Failure::new(INPUT_OUTPUT, format!("cannot write: {error}"))),
+        let outcome = if error.kind() == io::ErrorKind::BrokenPipe {
+            Ok(())
+        } else {
+            Err(Failure::new(INPUT_OUTPUT, format!("cannot write: {error}")))
         };
         self.end(outcome, todo);
     }

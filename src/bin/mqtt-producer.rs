@@ -14,7 +14,7 @@ use getopts::Matches;
 
 use mqtt_broker::cli::{self, Usage};
 use mqtt_broker::client::{Effect, Event};
-use mqtt_broker::codec::{Publish, ReasonCode};
+use mqtt_broker::codec::{Publish, QoS, ReasonCode};
 use mqtt_broker::program::{
     self, Arguments, Clock, Failure, INPUT_OUTPUT, Role, Settings, Step, Todo, table,
 };
@@ -178,6 +178,15 @@ impl Role for Producer {
         Ok(Step::Send(Event::Publish { publish, token: 0 }))
     }
 
+    /// What was sent with QoS 0 and then lost cannot be sent again: the program has failed.
+    fn resumes(&self) -> bool {
+        let has_more = match &self.source {
+            Source::Same { left, .. } => *left > 0,
+            Source::Lines(lines) => !lines.ended,
+        };
+        self.message.qos > QoS::AtMostOnce || has_more
+    }
+
     fn wants_input(&self) -> bool {
         matches!(&self.source, Source::Lines(lines) if !lines.ended)
     }
@@ -188,9 +197,9 @@ impl Role for Producer {
         }
     }
 
-    fn deadline(&self) -> Option<Time> {
+    fn deadline(&self, has_room: bool) -> Option<Time> {
         match &self.source {
-            Source::Same { left, at, delay_ms, .. } if *left > 0 && *delay_ms > 0 => Some(*at),
+            Source::Same { left, at, .. } if *left > 0 && has_room => Some(*at),
             Source::Same { .. } | Source::Lines(_) => None,
         }
     }

@@ -1,8 +1,8 @@
 //! A session and its connections: attached, taken over, detached, ended.
 //!
-//! Owns: what becomes of a session when a connection comes or goes. The old connection is detached
-//! before the new one is attached, so its `Closed`, which comes later, finds nothing to do; its Will
-//! goes out at most once.
+//! Owns: what becomes of a session when a connection comes or goes. The old connection is
+//! detached before the new one is attached, so its `Closed`, which comes later, finds nothing to
+//! do; its Will goes out at most once.
 //!
 //! Never decides who may come in.
 
@@ -11,7 +11,7 @@ use std::rc::Rc;
 use log::{debug, info};
 
 use super::link::Link;
-use super::{Broker, ConnId, Effect, Effects, End, Fault, Timer, name};
+use super::{Broker, ConnId, Effect, Effects, End, Fault, Shown, Timer, name};
 use crate::codec::{self, Connect, Disconnect, ReasonCode, Version, Will};
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
@@ -137,7 +137,9 @@ impl Broker {
                 return Err(Fault::protocol("a session that ends with its connection extended"));
             }
             let expiry = asked.min(self.options.max_session_expiry);
-            if expiry != self.store.session(session).expiry_interval {
+            let kept = self.store.session(session);
+            // What ends with its connection stays so, even if more is allowed since.
+            if kept.is_kept() && expiry != kept.expiry_interval {
                 self.set_expiry(session, expiry, effects);
             }
         }
@@ -222,7 +224,7 @@ impl Broker {
         let Some(will) = self.store.session(id).will.clone() else { return };
         let KeptWill { message, .. } = *will;
         self.change(id, Change::WillCleared, effects);
-        debug!("Publishing the Will on {}", message.topic().escape_debug());
+        debug!("Publishing the Will on {}", Shown(message.topic()));
         self.publish_kept(now, id, &message, effects);
     }
 }

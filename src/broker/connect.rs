@@ -10,7 +10,7 @@ use std::rc::Rc;
 use log::{debug, info};
 
 use super::link::{Judging, Link};
-use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Storage, Verdict, name};
+use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Shown, Storage, Verdict, name};
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
 };
@@ -20,6 +20,9 @@ use crate::topic_matcher::Topic;
 
 /// A CONNECT that is not accepted, and what its CONNACK says.
 type Refusal = Fault;
+
+/// A CONNACK that refuses: two bytes of header, flags, reason, no properties.
+const REFUSAL_BYTES: u32 = 5;
 
 impl Broker {
     pub(super) fn on_opened(&mut self, now: Time, conn: ConnId, peer: Peer) {
@@ -46,8 +49,9 @@ impl Broker {
         };
         let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) else { return Ok(()) };
         let peer = *peer;
-        if let Err(refusal) = self.on_connect(now, conn, peer, connect, effects) {
-            self.refuse(conn, refusal.0, refusal.1, effects);
+        let form = (connect.version, connect.properties.maximum_packet_size);
+        if let Err(why) = self.on_connect(now, conn, peer, connect, effects) {
+            self.refuse(conn, form, why, effects);
         }
         Ok(())
     }
@@ -59,18 +63,23 @@ impl Broker {
         peer: Peer,
         mut connect: Connect,
         effects: &mut Effects<'_>,
-    ) -> Result<(), (Version, Refusal)> {
-        let version = connect.version;
+    ) -> Result<(), Refusal> {
+        if connect.properties.maximum_packet_size.is_some_and(|max| max < REFUSAL_BYTES) {
+            // [MQTT-3.1.2-24]: nothing can be said to it, not even why.
+            self.counters.refused += 1;
+            self.abandon(conn, effects);
+            return Ok(());
+        }
         let is_assigned = connect.client_id.is_empty();
         if is_assigned {
-            connect.client_id = self.choose_client_id(&connect).map_err(|why| (version, why))?;
+            connect.client_id = self.choose_client_id(&connect)?;
         }
         let identity = Identity {
             client_id: connect.client_id.as_str().into(),
             user_name: connect.user_name.as_deref().map(Into::into),
             peer,
         };
-        self.check_connect(&connect, &identity).map_err(|why| (version, why))?;
+        self.check_connect(&connect, &identity)?;
         let properties = &connect.properties;
         let method = properties.authentication_method.as_ref().map(|method| {
             (method.clone(), properties.authentication_data.clone().unwrap_or_default())
@@ -87,7 +96,7 @@ impl Broker {
             Admission::Granted => self.accept(now, conn, judging, effects),
             Admission::Refused(code) => {
                 let what = "not let in";
-                return Err((version, Fault::new(code, what)));
+                return Err(Fault::new(code, what));
             }
             Admission::Ask => {
                 self.disarm_link(conn);
@@ -166,14 +175,25 @@ impl Broker {
     }
 
     /// Answers a CONNECT with a refusal, in its own version's words.
-    fn refuse(&mut self, conn: ConnId, version: Version, why: Refusal, effects: &mut Effects<'_>) {
+    fn refuse(
+        &mut self,
+        conn: ConnId,
+        (version, most): (Version, Option<u32>),
+        why: Refusal,
+        effects: &mut Effects<'_>,
+    ) {
         self.counters.refused += 1;
         if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
             info!("Client at {peer} refused: {} ({})", why.what, why.code.name());
         }
         // A malformed CONNECT of 3.x is not answered ([MQTT-4.8.0-1]).
-        let is_answered = version == Version::V5
-            || !matches!(why.code, ReasonCode::MALFORMED_PACKET | ReasonCode::PROTOCOL_ERROR);
+        // Nor is one that takes no packet of five bytes ([MQTT-3.1.2-24] of 5.0).
+        let is_answered = match version {
+            Version::V5 => most.is_none_or(|most| most >= REFUSAL_LEN),
+            Version::V31 | Version::V311 => {
+                !matches!(why.code, ReasonCode::MALFORMED_PACKET | ReasonCode::PROTOCOL_ERROR)
+            }
+        };
         if is_answered {
             self.send_refusal(conn, why.code, effects);
         }
@@ -260,16 +280,21 @@ impl Broker {
     /// Lets a client in: takes over, begins or resumes its session, answers.
     fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects<'_>) {
         let connect = &who.connect;
-        let version = connect.version;
+        let (version, most) = (connect.version, connect.properties.maximum_packet_size);
         let existing = self.store.of_client(&who.identity.client_id);
         let limit = self.options.max_sessions;
         if existing.is_none() && limit > 0 && self.store.len() >= limit {
             // 3.x: server unavailable.
             let why = Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed");
-            return self.refuse(conn, version, why, effects);
+            return self.refuse(conn, (version, most), why, effects);
         }
         let before = self.seq;
         let expiry = self.expiry_of(connect);
+        if most.is_some_and(|most| self.connack_len(&who, expiry) > most as usize) {
+            // [MQTT-3.1.2-24]: what it must be told cannot be told.
+            let why = Fault::new(ReasonCode::PACKET_TOO_LARGE, "it takes no CONNACK");
+            return self.refuse(conn, (version, most), why, effects);
+        }
         let resumed = existing.and_then(|id| self.take_over(now, id, connect.clean_start, effects));
         let session = match resumed {
             Some(id) => {
@@ -290,7 +315,7 @@ impl Broker {
         info!(
             "New client connected from {} as {} (p{}, c{}, k{}{})",
             who.identity.peer,
-            who.identity.client_id.escape_debug(),
+            Shown(&who.identity.client_id),
             match version {
                 Version::V31 => 1,
                 Version::V311 => 2,
@@ -301,7 +326,7 @@ impl Broker {
             who.identity
                 .user_name
                 .as_ref()
-                .map_or_else(String::new, |user| format!(", u'{}'", user.escape_debug())),
+                .map_or_else(String::new, |user| format!(", u'{}'", Shown(user))),
         );
         self.disarm_link_if_later(conn, online.keep_alive_by);
         self.links.replace(conn, Link::Online(Box::new(online)));
@@ -348,3 +373,6 @@ pub(super) fn is_reserved(topic: &str) -> bool {
     let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
     topic.starts_with("$SYS") && !is_bridge_state || topic.starts_with("$share")
 }
+
+/// Bytes of a refusing CONNACK of 5.0.
+const REFUSAL_LEN: u32 = 5;

@@ -14,7 +14,7 @@ use log::warn;
 
 use super::link::Online;
 use super::store::Store;
-use super::{Broker, Effect, Effects, MessageRef, Overflow, Seq, Target};
+use super::{Broker, Effect, Effects, MessageRef, Overflow, Seq, Shown, Target};
 use crate::codec::{PacketId, PublishHead, QoS, ReasonCode, Version};
 use crate::message::{Delivery, Message, Parts};
 use crate::metrics::DropReason;
@@ -266,7 +266,7 @@ impl Broker {
             warn!(
                 "Outgoing messages are being dropped for client {}: {waiting} waiting, the {what} \
                  dropped",
-                session.client_id.escape_debug()
+                Shown(&session.client_id)
             );
         }
     }
@@ -277,7 +277,7 @@ impl Broker {
         if let Some(conn) = session.conn
             && !self.doomed.contains(&conn)
         {
-            warn!("Client {} disconnected: its queue is full", session.client_id.escape_debug());
+            warn!("Client {} disconnected: its queue is full", Shown(&session.client_id));
             self.doomed.push(conn);
         }
     }

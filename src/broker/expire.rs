@@ -8,7 +8,7 @@
 use log::{info, warn};
 
 use super::link::Link;
-use super::{Broker, ConnId, Effect, Effects, Timer, name};
+use super::{Broker, ConnId, Effect, Effects, Shown, Timer, name};
 use crate::codec::ReasonCode;
 use crate::message::Delivery;
 use crate::metrics::DropReason;
@@ -21,14 +21,7 @@ impl Broker {
             match timer {
                 Timer::Link(conn) => self.on_link_due(now, conn, effects),
                 Timer::Session(number) => self.on_session_due(now, number, effects),
-                Timer::Scan => {
-                    self.scan_at = Time::NEVER;
-                    for id in std::mem::take(&mut self.scanning) {
-                        if self.store.contains(id) {
-                            self.pump(now, id, effects);
-                        }
-                    }
-                }
+                Timer::Scan => self.on_scan_due(now, effects),
             }
         }
         while let Some(topic) = self.store.expired_retained(now) {
@@ -75,7 +68,7 @@ impl Broker {
         let Some(id) = self.store.numbered(number) else { return };
         let session = self.store.session(id);
         if session.expires().is_some_and(|at| at <= now) {
-            info!("Session of client {} expired", session.client_id.escape_debug());
+            info!("Session of client {} expired", Shown(&session.client_id));
             self.counters.sessions_expired += 1;
             return self.end_session(now, id, effects);
         }

@@ -8,7 +8,7 @@
 use log::warn;
 
 use super::deliver::{Source, Terms, charge, identifiers, takes};
-use super::{Broker, Effects, Overflow};
+use super::{Broker, Effects, Overflow, Shown};
 use crate::codec::QoS;
 use crate::message::Delivery;
 use crate::metrics::DropReason;
@@ -112,7 +112,7 @@ impl Broker {
     fn note_group_dropping(&mut self, group: GroupId, what: &str) {
         let shared = self.store.router.group_mut(group);
         if !std::mem::replace(&mut shared.queue.is_dropping, true) {
-            let filter = shared.filter.escape_debug();
+            let filter = Shown(&shared.filter);
             warn!("Messages are being dropped for {filter}: the {what} dropped");
         }
     }

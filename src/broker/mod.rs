@@ -12,6 +12,7 @@
 //!        - deliver.rs     a message to one session: room, window, queue
 //!        - group.rs       a message to a shared subscription
 //!        - pump.rs        what waits for a session, when it can take more
+//!        - scan.rs        retained messages for those who subscribe
 //!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
 //!        - expire.rs      what happens because time has passed
@@ -38,6 +39,8 @@ mod options;
 mod process;
 mod publish;
 mod pump;
+mod scan;
+mod shown;
 mod snapshot;
 mod store;
 mod subscribe;
@@ -54,13 +57,14 @@ pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
 use crate::router::Matches;
-use crate::session::{Authority, Identity, SessionId};
+use crate::session::{Authority, SessionId};
 pub use crate::session::{ConnId, Peer};
 use crate::time::Time;
 
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
 use link::{Link, Links};
 pub use options::{Options, Overflow};
+use shown::{Shown, name};
 use store::Store;
 use timers::{Timer, Timers};
 
@@ -96,8 +100,11 @@ pub struct Broker {
     timers: Timers,
     /// When the entry for unfinished scans is; never, if there is none.
     scan_at: Time,
-    /// Sessions whose retained messages one go did not reach.
+    /// Sessions whose retained messages one go did not reach, the first to go on first.
     scanning: Vec<SessionId>,
+    /// When topics of retained messages were last looked at for filters with wildcards, and how
+    /// many since then.
+    scanned: (Time, usize),
     counters: Counters,
     rng: Rng,
     /// Of the newest record.
@@ -133,6 +140,7 @@ impl Broker {
             timers: Timers::default(),
             scan_at: Time::NEVER,
             scanning: Vec::new(),
+            scanned: (Time::NEVER, 0),
             counters: Counters::default(),
             rng,
             seq: Seq(0),
@@ -363,9 +371,4 @@ impl Broker {
         self.links.replace(conn, Link::Leaving);
         effects.list.push(Effect::Close { conn });
     }
-}
-
-/// How a log line names a client.
-fn name(identity: &Identity) -> String {
-    format!("{} [{}]", identity.client_id.escape_debug(), identity.peer)
 }

@@ -27,7 +27,8 @@ pub struct Options {
     /// QoS 1 and 2 messages a 5.0 client may have on their way to the broker (Receive Maximum);
     /// one more ends the connection with 0x93.
     pub receive_maximum: u16,
-    /// Bytes of the largest packet taken; a larger one ends the connection (5.0: 0x95).
+    /// Bytes of the largest packet taken; a larger one ends the connection (5.0: 0x95). 0 is no
+    /// limit but the protocol's.
     pub max_packet_size: u32,
     /// Bytes of the largest CONNECT taken; a larger one ends the connection.
     pub max_connect_size: u32,

@@ -13,7 +13,7 @@ use log::debug;
 use super::connect::is_reserved;
 use super::deliver::Source;
 use super::link::LastTopic;
-use super::{Broker, ConnId, Effects, Fault, name};
+use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
@@ -38,7 +38,9 @@ impl Broker {
             && self.store.session(session).inbound.as_ref().is_some_and(|i| i.contains(packet_id))
         {
             // Taken already: acknowledged again, not routed again ([MQTT-4.3.3-10]). What the
-            // first copy changed must be durable before the answer leaves.
+            // first copy changed must be durable before the answer leaves; an alias it sets holds
+            // for this connection like any other.
+            self.resolve_alias(conn, publish)?;
             let (kind, reason) = (AckKind::PubRec, ReasonCode::SUCCESS);
             self.send_ack(conn, kind, packet_id, reason, self.seq, effects);
             return Ok(());
@@ -213,7 +215,7 @@ impl Broker {
 
     fn deny(&self, conn: ConnId, topic: &str) -> ReasonCode {
         let who = &self.online(conn).identity;
-        debug!("Denied PUBLISH from {} to {}", name(who), topic.escape_debug());
+        debug!("Denied PUBLISH from {} to {}", name(who), Shown(topic));
         ReasonCode::NOT_AUTHORIZED
     }
 
@@ -281,9 +283,10 @@ impl Broker {
         // can finish.
         if inbound.is_some_and(|inbound| inbound.contains(packet_id)) {
             self.change(session, Change::Released(packet_id), effects);
-            let online = self.online_mut(conn);
-            online.taken = online.taken.saturating_sub(1);
         }
+        // 5.0, 4.9: each PUBCOMP gives the client quota back, a repeated one too.
+        let online = self.online_mut(conn);
+        online.taken = online.taken.saturating_sub(1);
         let after = self.gate(self.store.session(session));
         let reason = ReasonCode::SUCCESS;
         self.send_ack(conn, AckKind::PubComp, packet_id, reason, after, effects);

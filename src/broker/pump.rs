@@ -2,29 +2,27 @@
 //!
 //! Owns: the order. First what an earlier connection left unsettled, in the original order
 //! ([MQTT-4.4.0-1], [MQTT-4.6.0-1]); then the session's queue; then what its shared subscriptions
-//! have waiting; then retained messages, a batch at a time, so that they fill neither queue nor
-//! memory. Each step goes on as far as room and window allow and no further.
+//! have waiting; then retained messages, for which see `scan.rs`. Each step goes on as far as room
+//! and window allow and no further.
 //!
 //! Never sends what a connection has no room for.
 
-use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::deliver::{Sending, Source, Terms, charge, has_window, identifiers, remaining};
 use super::link::Resume;
-use super::{Broker, ConnId, Effects, Timer};
-use crate::codec::{AckKind, QoS, ReasonCode, SubscribeOptions};
+use super::{Broker, ConnId, Effects};
+use crate::codec::{AckKind, QoS, ReasonCode};
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 use crate::persistence::{Change, GroupChange};
 use crate::router::GroupId;
 use crate::session::{Awaiting, SessionId};
 use crate::time::Time;
-use crate::topic_matcher::{Filter, Scan};
 
 /// Whether a connection could take what it was offered.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Offer {
+pub(super) enum Offer {
     /// It is on its way.
     Taken,
     /// Not now.
@@ -182,7 +180,7 @@ impl Broker {
     }
 
     /// What a message takes of the connection's room, if it can be sent now.
-    fn fits(
+    pub(super) fn fits(
         &self,
         now: Time,
         id: SessionId,
@@ -252,7 +250,7 @@ impl Broker {
     }
 
     /// Sends a kept message that is in no queue of the session.
-    fn send_kept(
+    pub(super) fn send_kept(
         &mut self,
         now: Time,
         id: SessionId,
@@ -266,107 +264,4 @@ impl Broker {
         self.hand_over(now, id, terms, charge, &mut source, effects);
         self.emit_shared(start, message, effects);
     }
-
-    /// Sends retained messages for subscriptions that are owed them.
-    fn pump_cursors(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
-        loop {
-            let cursors = self.store.session(id).cursors.as_ref();
-            let Some((filter, after)) = cursors.and_then(|cursors| cursors.first_key_value())
-            else {
-                return;
-            };
-            let (filter, after) = (filter.clone(), after.clone());
-            let Some(wanted) = self.subscription(id, &filter) else {
-                self.change(id, Change::CursorDone { filter }, effects);
-                continue;
-            };
-            let (batch, scan) = self.retained_after(&filter, after.as_deref());
-            let mut last = None;
-            for message in &batch {
-                if !self.send_retained(now, id, wanted, message, effects) {
-                    // Not now: the cursor stands before this one.
-                    if last.is_some() {
-                        self.change(id, Change::Cursor { filter, after: last }, effects);
-                    }
-                    return;
-                }
-                last = Some(message.topic().into());
-            }
-            match scan {
-                Scan::Done => self.change(id, Change::CursorDone { filter }, effects),
-                Scan::Stopped => self.change(id, Change::Cursor { filter, after: last }, effects),
-                Scan::Paused(at) => {
-                    let after = Some(at);
-                    self.change(id, Change::Cursor { filter, after }, effects);
-                    return self.scan_later(now, id);
-                }
-            }
-        }
-    }
-
-    fn subscription(&self, id: SessionId, filter: &str) -> Option<(SubscribeOptions, u32)> {
-        let held = self.store.router.find(Filter::parse(filter).ok()?)?;
-        let subscriber = self.store.router.subscriber(id, held)?;
-        Some((subscriber.options, subscriber.identifier))
-    }
-
-    fn retained_after(&self, filter: &str, after: Option<&str>) -> (Vec<Rc<Message>>, Scan) {
-        let mut batch = Vec::new();
-        let budget = self.options.retained_budget;
-        let scan = self.store.router.retained.selected(filter, after, budget, &mut |message| {
-            if batch.len() == BATCH {
-                return ControlFlow::Break(());
-            }
-            batch.push(Rc::clone(message));
-            ControlFlow::Continue(())
-        });
-        (batch, scan)
-    }
-
-    /// Sends one retained message, unless it is not for this session; false if it must wait.
-    fn send_retained(
-        &mut self,
-        now: Time,
-        id: SessionId,
-        (options, identifier): (SubscribeOptions, u32),
-        message: &Rc<Message>,
-        effects: &mut Effects<'_>,
-    ) -> bool {
-        let own = message.publisher.as_ref() == Some(&self.store.session(id).client_id);
-        if message.has_expired(now) || options.no_local && own {
-            return true;
-        }
-        let terms = Terms {
-            qos: options.qos.min(message.qos),
-            // [MQTT-3.3.1-8] of 3.1.1: sent because of a new subscription.
-            retain: true,
-            identifiers: identifiers(&identifier),
-            group: 0,
-        };
-        match self.fits(now, id, terms, message, false) {
-            Ok(charge) => {
-                self.send_kept(now, id, terms, charge, message, effects);
-                true
-            }
-            Err(Offer::TooLarge) => {
-                self.counters.drop_one(DropReason::TooLarge);
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Goes on with a session's retained messages in a moment, so that others have their turn.
-    fn scan_later(&mut self, now: Time, id: SessionId) {
-        if !self.scanning.contains(&id) {
-            self.scanning.push(id);
-        }
-        if self.scan_at == Time::NEVER {
-            self.scan_at = now.plus_ms(1);
-            self.timers.arm(self.scan_at, Timer::Scan);
-        }
-    }
 }
-
-/// Retained messages taken out of the tree at once.
-const BATCH: usize = 256;

@@ -4,10 +4,10 @@
 //!
 //! Never sends retained messages itself: a subscription that is owed them gets a cursor.
 
-use super::{Broker, ConnId, Effects, Fault, name};
+use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{
-    Packet, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
-    Version,
+    self, Packet, PacketId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions,
+    UnsubAck, Unsubscribe, Version,
 };
 use crate::metrics::DropReason;
 use crate::persistence::{Change, GroupChange, Record};
@@ -15,6 +15,10 @@ use crate::router::GroupId;
 use crate::session::{Access, SessionId};
 use crate::time::Time;
 use crate::topic_matcher::{Filter, Invalid, Topic};
+
+/// What SUBACK and UNSUBACK are without their reason codes: a header of at most five bytes, packet
+/// identifier, no properties.
+const ANSWER_HEAD_MAX: usize = 8;
 
 impl Broker {
     pub(super) fn on_subscribe(
@@ -33,6 +37,7 @@ impl Broker {
             }
             wanted.push((filter, *options));
         }
+        self.check_answer(conn, subscribe.packet_id, wanted.len())?;
         let identifier = subscribe.subscription_identifier.unwrap_or(0);
         let mut reasons = Vec::with_capacity(wanted.len());
         for (filter, options) in wanted {
@@ -49,6 +54,20 @@ impl Broker {
         self.send(conn, Packet::SubAck(answer), after, effects);
         self.pump(now, session, effects);
         Ok(())
+    }
+
+    /// [MQTT-3.1.2-24]: the answer to so many filters must not be more than the client takes.
+    fn check_answer(&self, conn: ConnId, packet_id: PacketId, filters: usize) -> Result<(), Fault> {
+        let most = self.online(conn).maximum_packet_size as usize;
+        if filters + ANSWER_HEAD_MAX <= most {
+            return Ok(());
+        }
+        let reasons = vec![ReasonCode::SUCCESS; filters];
+        let answer = Packet::SubAck(SubAck { packet_id, reasons, properties: None });
+        if codec::encoded_len(&answer, Version::V5) <= most {
+            return Ok(());
+        }
+        Err(Fault::new(ReasonCode::PACKET_TOO_LARGE, "more filters than one answer takes"))
     }
 
     /// Subscribes to one filter; says what SUBACK says.
@@ -70,7 +89,7 @@ impl Broker {
             log::info!(
                 "Client {} may not subscribe to {}",
                 name(&online.identity),
-                filter.as_str()
+                Shown(filter.as_str())
             );
             return match version {
                 Version::V5 => ReasonCode::NOT_AUTHORIZED,
@@ -147,6 +166,7 @@ impl Broker {
         for text in &unsubscribe.filters {
             filters.push(parse(text)?);
         }
+        self.check_answer(conn, unsubscribe.packet_id, filters.len())?;
         let mut reasons = Vec::with_capacity(filters.len());
         for filter in filters {
             reasons.push(match filter {
@@ -240,8 +260,8 @@ const fn failure(version: Version, options: SubscribeOptions) -> ReasonCode {
 
 const fn granted(options: SubscribeOptions) -> ReasonCode {
     match options.qos {
-        crate::codec::QoS::AtMostOnce => ReasonCode::SUCCESS,
-        crate::codec::QoS::AtLeastOnce => ReasonCode::GRANTED_QOS_1,
-        crate::codec::QoS::ExactlyOnce => ReasonCode::GRANTED_QOS_2,
+        codec::QoS::AtMostOnce => ReasonCode::SUCCESS,
+        codec::QoS::AtLeastOnce => ReasonCode::GRANTED_QOS_1,
+        codec::QoS::ExactlyOnce => ReasonCode::GRANTED_QOS_2,
     }
 }

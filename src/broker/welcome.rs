@@ -6,7 +6,7 @@
 
 use super::Broker;
 use super::link::{Judging, Online, Resume};
-use crate::codec::{self, ConnAck, ConnAckProperties, Connect, QoS, ReasonCode, Version};
+use crate::codec::{self, ConnAck, ConnAckProperties, Connect, Packet, QoS, ReasonCode, Version};
 use crate::session::SessionId;
 use crate::time::Time;
 
@@ -66,6 +66,12 @@ impl Broker {
             (highest, 0) => highest,
             (highest, asked) => asked.min(highest),
         }
+    }
+
+    /// Bytes of the CONNACK that accepts.
+    pub(super) fn connack_len(&self, who: &Judging, expiry: u32) -> usize {
+        let answer = Packet::ConnAck(self.connack(who, false, expiry));
+        codec::encoded_len(&answer, who.connect.version)
     }
 
     pub(super) fn connack(&self, who: &Judging, session_present: bool, expiry: u32) -> ConnAck {

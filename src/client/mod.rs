@@ -30,6 +30,8 @@ mod event;
 mod incoming;
 mod outgoing;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 pub use event::{Effect, Ending, Event, Options, Token};

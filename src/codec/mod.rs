@@ -12,6 +12,7 @@
 //! (0x95) is found here; what is wrong only in its place is the broker's to say.
 
 mod ack;
+mod build;
 mod connack;
 mod connect;
 mod control;

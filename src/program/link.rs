@@ -15,6 +15,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::codec::{Decoder, EncodeError, PACKET_MAX, Packet, Version, encode};
 
+use crate::time::Time;
+
 use super::Settings;
 
 /// A connection.
@@ -23,6 +25,12 @@ pub(super) struct Link {
     socket: TcpStream,
     pub(super) decoder: Decoder,
     output: BytesMut,
+    /// Something could not be written; what there is to read may say why.
+    is_broken: bool,
+    /// When the server accepted it.
+    pub(super) online: Option<Time>,
+    /// Packets received, the CONNACK among them.
+    pub(super) packets: u64,
 }
 
 impl Link {
@@ -38,6 +46,9 @@ impl Link {
                         socket,
                         decoder: Decoder::client(settings.version()),
                         output: BytesMut::new(),
+                        is_broken: false,
+                        online: None,
+                        packets: 0,
                     });
                 }
                 Err(error) => failure = error,
@@ -46,9 +57,19 @@ impl Link {
         Err(failure)
     }
 
+    /// Whether the server accepted the connection and nothing came of it.
+    pub(super) fn was_fruitless(&self, now: Time) -> bool {
+        self.packets <= 1 && self.online.is_some_and(|at| now.ms_since(at) < FRUITLESS_MS)
+    }
+
     /// Queues a packet.
     pub(super) fn send(&mut self, packet: &Packet, version: Version) -> Result<(), EncodeError> {
         encode(packet, version, &mut self.output)
+    }
+
+    /// Whether more may be sent for now.
+    pub(super) fn has_room(&self) -> bool {
+        !self.is_broken && self.output.len() < ROOM
     }
 
     /// Bytes that wait to be written.
@@ -65,7 +86,10 @@ impl Link {
                 Ok(n) => self.output.advance(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => self.output.clear(),
+                Err(_) => {
+                    self.is_broken = true;
+                    self.output.clear();
+                }
             }
         }
         if self.output.is_empty() && self.output.capacity() > KEPT {
@@ -88,15 +112,26 @@ impl Link {
 
     /// Writes the rest, says that nothing follows and waits for the server to do the same, so
     /// that no reset overtakes what was written; for no longer than `patience`, twice.
-    pub(super) fn close(mut self, patience: Duration) {
-        let _ = self.farewell(patience); // there is nobody left to tell
+    ///
+    /// An error says that something written may not have arrived; that the server does not close
+    /// in time is none.
+    pub(super) fn close(mut self, patience: Duration) -> io::Result<()> {
+        let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
+        match self.farewell(patience) {
+            Err(error) if late.contains(&error.kind()) && self.output.is_empty() => Ok(()),
+            outcome => outcome,
+        }
     }
 
     fn farewell(&mut self, patience: Duration) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         self.socket.set_nonblocking(false)?;
         self.socket.set_write_timeout(Some(patience))?;
         self.socket.set_read_timeout(Some(patience))?;
         self.socket.write_all(&self.output)?;
+        self.output.clear();
         self.socket.shutdown(std::net::Shutdown::Write)?;
         let mut rest = [0; 4096];
         for _ in 0..REST {
@@ -128,6 +163,12 @@ fn connect(address: SocketAddr, bind: Option<IpAddr>, patience: Duration) -> io:
 /// The largest packet a server may send.
 pub(super) const LIMITS: crate::codec::Limits =
     crate::codec::Limits { packet: PACKET_MAX, connect: PACKET_MAX };
+
+/// A connection that lives longer has been of use.
+const FRUITLESS_MS: u64 = 10_000;
+
+/// While more bytes than this wait to be written, nothing is added.
+const ROOM: usize = 64 * 1024;
 
 /// An empty output buffer of more bytes than this is given back.
 const KEPT: usize = 256 * 1024;

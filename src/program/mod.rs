@@ -14,6 +14,7 @@ pub mod format;
 mod json;
 mod link;
 mod properties;
+mod role;
 mod run;
 mod settings;
 mod stamp;
@@ -22,7 +23,8 @@ mod trace;
 mod wait;
 
 pub use properties::Properties;
-pub use run::{Role, Step, Todo, run};
+pub use role::{Role, Step, Todo};
+pub use run::run;
 pub use settings::{Arguments, Settings, check_topic};
 pub use stamp::Stamp;
 

@@ -4,11 +4,11 @@
 //! while there is room, write, wait for socket, standard input, signals and deadlines, read.
 //!
 //! The first connection has to succeed. One that is lost later is made again, after 1 second, then
-//! 2, 4, ... 30, unless the server ended it for a reason that would end the next one too.
+//! 2, 4, ... 30, unless the server ended it for a reason that would end the next one too, or has
+//! ended several in a row before anything came of them.
 //!
 //! Never prints a message; that is the role's.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -22,80 +22,7 @@ use crate::time::Time;
 
 use super::link::{LIMITS, Link};
 use super::wait::{Ready, Source, signals, wait};
-use super::{Clock, Failure, INPUT_OUTPUT, Settings, UNREACHABLE, ending, trace};
-
-/// What a program does with messages.
-pub trait Role {
-    /// Learns an effect of the client that is not the connection's own business.
-    fn tell(&mut self, now: Time, effect: Effect, todo: &mut Todo);
-
-    /// What is to be sent next; asked for while the connection has room.
-    ///
-    /// # Errors
-    /// A failure that ends the program.
-    fn next(&mut self, now: Time) -> Result<Step, Failure>;
-
-    /// Whether it could use bytes of standard input.
-    fn wants_input(&self) -> bool {
-        false
-    }
-
-    /// Takes bytes of standard input; none means its end.
-    fn input(&mut self, bytes: &[u8]) {
-        let _ = bytes;
-    }
-
-    /// Whether it writes to standard output, so that it is to end when nobody reads that.
-    fn writes(&self) -> bool {
-        false
-    }
-
-    /// Writes out what it holds back; called before waiting.
-    fn flush(&mut self, todo: &mut Todo) {
-        let _ = todo;
-    }
-
-    /// When it is to be asked again without anything having happened.
-    fn deadline(&self) -> Option<Time> {
-        None
-    }
-
-    /// The deadline may be due.
-    fn tick(&mut self, now: Time, todo: &mut Todo) {
-        let _ = (now, todo);
-    }
-}
-
-/// Events the role has for the client.
-#[derive(Debug, Default)]
-pub struct Todo {
-    events: VecDeque<Event<'static>>,
-    leave: bool,
-}
-
-impl Todo {
-    /// Hands the client an event.
-    pub fn push(&mut self, event: Event<'static>) {
-        self.events.push_back(event);
-    }
-
-    /// Ends the program behind the events pushed so far.
-    pub const fn leave(&mut self) {
-        self.leave = true;
-    }
-}
-
-/// What a role has to send.
-#[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "made once a message and taken apart at once")]
-pub enum Step {
-    /// This, and maybe more.
-    Send(Event<'static>),
-    /// Nothing now.
-    Wait,
-    /// Nothing ever: the program ends when everything is settled.
-    Finish,
-}
+use super::{Clock, Failure, INPUT_OUTPUT, Role, Settings, Step, Todo, UNREACHABLE, ending, trace};
 
 /// Runs `role` on a connection made after `settings` until it leaves.
 ///
@@ -114,7 +41,7 @@ pub fn run(settings: &Settings, role: &mut impl Role, clock: Clock) -> Result<()
         todo: Todo::default(),
         ending: None,
         was_online: false,
-        retry: Retry { at: clock.now(), delay_ms: RETRY_MIN_MS },
+        retry: Retry { at: clock.now(), delay_ms: RETRY_MIN_MS, fruitless: 0 },
         stdin,
         signals: signals().map_err(trouble)?,
         scratch: vec![0; SCRATCH],
@@ -142,6 +69,8 @@ struct Runner<'a, R> {
 struct Retry {
     at: Time,
     delay_ms: u64,
+    /// Connections in a row of which nothing came.
+    fruitless: u32,
 }
 
 impl<R: Role> Runner<'_, R> {
@@ -196,7 +125,7 @@ impl<R: Role> Runner<'_, R> {
 
     /// How long an address may take to answer; a deadline of the role's comes first.
     fn patience(&self) -> Duration {
-        let left = self.role.deadline().map(|at| at.since(self.clock.now()));
+        let left = self.role.deadline(false).map(|at| at.since(self.clock.now()));
         left.unwrap_or(CONNECT).clamp(Duration::from_millis(1), CONNECT)
     }
 
@@ -221,8 +150,8 @@ impl<R: Role> Runner<'_, R> {
     }
 
     fn has_room(&self) -> bool {
-        let waiting = self.link.as_ref().map_or(usize::MAX, Link::waiting);
-        self.client.is_online() && self.client.backlog() == 0 && waiting < ROOM
+        let link_has = self.link.as_ref().is_some_and(Link::has_room);
+        self.client.is_online() && self.client.backlog() == 0 && link_has
     }
 
     fn handle(&mut self, event: Event<'_>) {
@@ -267,7 +196,9 @@ impl<R: Role> Runner<'_, R> {
             Effect::Ended(ending) => self.ending = self.ending.take().or(Some(ending)),
             Effect::Online { .. } => {
                 self.was_online = true;
-                self.retry.delay_ms = RETRY_MIN_MS;
+                if let Some(link) = &mut self.link {
+                    link.online = Some(self.clock.now());
+                }
                 self.role.tell(self.clock.now(), effect, &mut self.todo);
             }
             Effect::Delivered(_)
@@ -312,8 +243,10 @@ impl<R: Role> Runner<'_, R> {
 
     fn timeout(&self) -> PollTimeout {
         let retry = self.link.is_none().then_some(self.retry.at);
-        let next =
-            [self.client.deadline(), self.role.deadline(), retry].into_iter().flatten().min();
+        let next = [self.client.deadline(), self.role.deadline(self.has_room()), retry]
+            .into_iter()
+            .flatten()
+            .min();
         let Some(next) = next else { return PollTimeout::NONE };
         let ms = next.ms_since(self.clock.now());
         PollTimeout::try_from(ms.min(NAP_MAX_MS)).unwrap_or(PollTimeout::MAX)
@@ -340,6 +273,7 @@ impl<R: Role> Runner<'_, R> {
             match link.decoder.next(&mut input, &LIMITS) {
                 Ok(None) => return,
                 Ok(Some(packet)) => {
+                    link.packets += 1;
                     if self.settings.debug {
                         eprintln!("<- {}", trace::describe(&packet.to_packet()));
                     }
@@ -371,7 +305,7 @@ impl<R: Role> Runner<'_, R> {
             self.handle(Event::Tick);
             self.perform();
         }
-        if self.role.deadline().is_some_and(|at| at <= now) {
+        if self.role.deadline(self.has_room()).is_some_and(|at| at <= now) {
             self.role.tick(now, &mut self.todo);
         }
         if self.link.is_none() && self.retry.at <= now && !self.todo.leave {
@@ -384,15 +318,27 @@ impl<R: Role> Runner<'_, R> {
     fn is_over(&mut self, ending: Ending) -> Result<bool, Failure> {
         let link = self.link.take();
         if ending == Ending::Left {
-            if let Some(link) = link {
-                link.close(FAREWELL);
-            }
-            return Ok(true);
+            let farewell = link.map_or(Ok(()), |link| link.close(FAREWELL));
+            // Whoever cannot send again wants to know that it did not arrive.
+            return match farewell {
+                Err(_) if !self.role.resumes() => {
+                    Err(ending::failure(self.settings, &Ending::Closed))
+                }
+                Ok(()) | Err(_) => Ok(true),
+            };
         }
-        if !(self.was_online && ending::is_passing(&ending)) {
-            if let Some(link) = link {
-                link.close(FAREWELL);
-            }
+        if link.as_ref().is_some_and(|link| link.was_fruitless(self.clock.now())) {
+            self.retry.fruitless += 1;
+        } else if link.as_ref().is_some_and(|link| link.online.is_some()) {
+            self.retry = Retry { delay_ms: RETRY_MIN_MS, fruitless: 0, ..self.retry };
+        }
+        let may_retry = self.was_online
+            && ending::is_passing(&ending)
+            && self.role.resumes()
+            && self.retry.fruitless < FRUITLESS_MAX;
+        if !may_retry {
+            // What the server did is worse than what it does not hear any more.
+            let _ = link.map(|link| link.close(FAREWELL));
             return Err(ending::failure(self.settings, &ending));
         }
         self.say(&format!("{}; trying again", ending::describe(self.settings, &ending)));
@@ -414,8 +360,6 @@ impl<R: Role> Runner<'_, R> {
 
 /// Bytes read at once.
 const SCRATCH: usize = 64 * 1024;
-/// While more bytes than this wait to be written, nothing is added.
-const ROOM: usize = 64 * 1024;
 /// How long one address may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long the last bytes may take to leave, and the server to close.
@@ -423,5 +367,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// First and longest wait before a lost connection is made again.
 const RETRY_MIN_MS: u64 = 1000;
 const RETRY_MAX_MS: u64 = 30_000;
+/// After so many fruitless connections the program gives up.
+const FRUITLESS_MAX: u32 = 3;
 /// The longest wait without looking at the clock.
 const NAP_MAX_MS: u64 = 3_600_000;

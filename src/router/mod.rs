@@ -281,16 +281,26 @@ impl Router {
         match (filter.share(), self.group_by_filter.get(filter.as_str())) {
             (None, _) => 0,
             (Some(_), Some(id)) => id.0,
-            (Some(_), None) => self.next_group,
+            (Some(_), None) => self.free_group(),
         }
+    }
+
+    /// A number no shared subscription has, all being taken in turn: who joins and leaves for
+    /// hours on end uses them up.
+    fn free_group(&self) -> u32 {
+        let mut number = self.next_group.max(1);
+        while self.groups.contains_key(&number) {
+            number = number.wrapping_add(1).max(1);
+        }
+        number
     }
 
     fn group_of(&mut self, filter: Filter<'_>, node: NodeId, number: u32) -> GroupId {
         if let Some(id) = self.group_by_filter.get(filter.as_str()) {
             return *id;
         }
-        let id = GroupId(if number == 0 { self.next_group } else { number });
-        self.next_group = self.next_group.max(id.0.wrapping_add(1)).max(1);
+        let id = GroupId(if number == 0 { self.free_group() } else { number });
+        self.next_group = id.0.wrapping_add(1);
         let name: Rc<str> = filter.as_str().into();
         self.groups.insert(id.0, Group::new(Rc::clone(&name), node, &self.gauge));
         self.group_by_filter.insert(name, id);

@@ -60,11 +60,8 @@ struct Rest {
 const BUDGET: usize = 64;
 
 /// The peer has gone before it was its turn, or a signal came; the next may be there.
-const GONE: [io::ErrorKind; 3] = [
-    io::ErrorKind::ConnectionAborted,
-    io::ErrorKind::ConnectionReset,
-    io::ErrorKind::Interrupted,
-];
+const GONE: [io::ErrorKind; 3] =
+    [io::ErrorKind::ConnectionAborted, io::ErrorKind::ConnectionReset, io::ErrorKind::Interrupted];
 
 /// How long a listener rests that can do nothing.
 const REST_MS: u64 = 100;

@@ -3,13 +3,13 @@
 //! Owns: the socket, the decoder, what waits to be sent, and where the connection is between
 //! open and gone:
 //!
-//! | phase    | reads                      | writes                          | ends by             |
-//! |----------|----------------------------|---------------------------------|---------------------|
-//! | Open     | decoded, told to broker    | as the broker wants             | EOF, error, effects |
-//! | Flushing | thrown away                | what waits, then the write side | flushed, deadline   |
-//! |          |                            | is shut                         |                     |
-//! | Shut     | thrown away                | nothing                         | EOF, deadline       |
-//! | Dead     | no                         | no                              | buried this turn    |
+//! | phase    | reads                      | writes                          | ends by            |
+//! |----------|----------------------------|---------------------------------|--------------------|
+//! | Open     | decoded, told to broker    | as the broker wants             | EOF, error, effect |
+//! | Flushing | thrown away                | what waits, then the write side | flushed, deadline  |
+//! |          |                            | is shut                         |                    |
+//! | Shut     | thrown away                | nothing                         | EOF, deadline      |
+//! | Dead     | no                         | no                              | buried this turn   |
 //!
 //! A socket closed with unread input makes the kernel reset the connection, and the peer may
 //! lose the last packet sent to it (a DISCONNECT with the reason); hence `Shut` waits for the

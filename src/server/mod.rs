@@ -184,7 +184,7 @@ impl BoundServer {
     }
 
     /// Serves until it is stopped: by a [`Handle`], or by SIGTERM or SIGINT if the configuration
-    /// says so.
+    /// says so. Raises the process's soft limit of open files to the hard one.
     ///
     /// # Errors
     /// If the system's poll fails.

@@ -31,7 +31,7 @@ pub struct Content<'a> {
     pub parts: Parts<'a>,
     /// The kept message `parts` belongs to, if there is one.
     pub message: Option<&'a Rc<Message>>,
-    /// Whether its payload is worth sharing: see [`SHARED_FROM`].
+    /// Whether its payload is worth sharing: see [`SHARED_FROM`](super::output::SHARED_FROM).
     pub is_shared: bool,
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use super::tools::{Address, CONSUMER, PRODUCER, Run, Script, at, run, serve};
+use super::tools::{Address, CONSUMER, PRODUCER, Run, Script, at, feed, run, serve};
 
 /// Runs a program against a server that follows `scripts`.
 #[track_caller]
@@ -156,6 +156,22 @@ fn a_lost_connection_is_made_again() {
 }
 
 #[test]
+fn a_connection_of_which_nothing_comes_is_given_up() {
+    const CONNACK: &[u8] = &[0x20, 2, 0, 0];
+    // QoS 0: what was sent is lost, and another connection would not bring it back.
+    let (address, server) = serve(&[&[CONNACK]]);
+    let large = vec![b'm'; 20_000_000];
+    let outcome = feed(PRODUCER, &at(&address.into(), &["-s", "t"]), &large);
+    assert!(outcome.failed(69).contains("closed the connection"));
+    server.join().unwrap();
+    // QoS 1: the server closes each time it sees the message.
+    let closing: &[Script] = &[&[CONNACK, &[]], &[CONNACK, &[]], &[CONNACK, &[]]];
+    let (outcome, seen) = against(closing, PRODUCER, &["-q", "1", "t", "m"]);
+    assert_eq!((outcome.code, outcome.stderr.len()), (Some(69), 3), "{:?}", outcome.stderr);
+    assert_eq!(seen, [[0x10, 0x32]; 3]);
+}
+
+#[test]
 fn nobody_who_reads_ends_it_quietly() {
     let scripts: &[Script] = &[&[&[0x20, 2, 0, 0], &[0x90, 3, 0, 1, 0], &[]]];
     let (address, server) = serve(scripts);
@@ -165,7 +181,8 @@ fn nobody_who_reads_ends_it_quietly() {
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
-    assert_eq!(server.join().unwrap(), [[0x10, 0x82, 0xe0]]);
+    let seen = server.join().unwrap();
+    assert_eq!(seen[0].last(), Some(&0xe0), "it left with a DISCONNECT: {seen:x?}");
 }
 
 #[test]

@@ -12,22 +12,26 @@ use mqtt_broker::server;
 use super::tools::{CONSUMER, PRODUCER, run};
 
 /// The options a page describes, as [`Opt::synopsis`] writes them: from `.It Fl h , Fl -host Ar
-/// HOST`.
+/// HOST` or `.It Fl h Ar HOST , Fl -host Ar HOST`.
 fn options_of_page(page: &str) -> BTreeSet<String> {
     let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("man").join(page));
     let text = text.unwrap_or_else(|error| panic!("man/{page}: {error}"));
-    let items = text.lines().filter_map(|line| line.strip_prefix(".It Fl "));
-    items.map(synopsis).collect()
+    text.lines()
+        .filter_map(|line| line.strip_prefix(".It "))
+        .filter(|item| item.starts_with("Fl "))
+        .map(synopsis)
+        .collect()
 }
 
 fn synopsis(item: &str) -> String {
-    let (names, argument) = item.split_once(" Ar ").unwrap_or((item, ""));
-    let names: Vec<_> = names.split(" , Fl ").map(|name| format!("-{name}")).collect();
-    let names = match &names[..] {
-        [long] if long.starts_with("--") => format!("    {long}"),
-        names => names.join(", "),
-    };
-    if argument.is_empty() { names } else { format!("{names} {argument}") }
+    let (mut names, mut argument) = (Vec::new(), "");
+    for part in item.split(" , ") {
+        let (name, hint) = part.split_once(" Ar ").unwrap_or((part, ""));
+        names.push(name.replacen("Fl ", "-", 1));
+        argument = hint;
+    }
+    let indent = if names[0].starts_with("--") { "    " } else { "" };
+    format!("{indent}{} {argument}", names.join(", ")).trim_end().to_owned()
 }
 
 #[track_caller]
@@ -61,12 +65,15 @@ fn pages_are_sound() {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("man");
     for page in fs::read_dir(pages).unwrap() {
         let page = page.unwrap().path();
-        let lint = Command::new("mandoc").args(["-Tlint", "-Wwarning"]).arg(&page).output();
+        let lint = Command::new("mandoc").arg("-Tlint").arg(&page).output();
         match lint {
             Err(error) => return println!("skipped: no mandoc ({error})"),
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stdout);
-                assert!(output.status.success(), "{}: {said}", page.display());
+                // Our pages name each other, and none of them is installed here.
+                let is_fault = |line: &&str| !line.contains("referenced manual not found");
+                let faults: Vec<&str> = said.lines().filter(is_fault).collect();
+                assert!(faults.is_empty(), "{faults:#?}");
             }
         }
     }

@@ -39,7 +39,8 @@ fn a_will_speaks_for_the_killed_and_not_for_who_left() {
     let watcher = consumer(&broker, &["-C", "1", "-F", "%p %r", &will]);
     #[rustfmt::skip]
     let testament = |payload: &'static str, rest: &[&'static str]| {
-        let mut arguments = vec!["--will-topic", &*will, "--will-payload", payload, "--will-qos", "1"];
+        let mut arguments = vec!["--will-topic", &*will, "--will-payload", payload];
+        arguments.extend(["--will-qos", "1"]);
         arguments.extend(rest);
         arguments.push(&other);
         consumer(&broker, &arguments)

@@ -62,7 +62,7 @@ impl Run {
             .spawn()
             .expect("the program starts");
         let mut pipe = child.stdout.take().expect("stdout is piped");
-        let stdout = thread::spawn(move || {
+        let stdout = start(move || {
             let mut bytes = Vec::new();
             pipe.read_to_end(&mut bytes).expect("stdout can be read");
             bytes
@@ -123,9 +123,14 @@ impl Drop for Run {
     }
 }
 
+/// A thread that helps a test: it ends when the program it watches does.
+fn start<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    thread::Builder::new().name("helper".to_owned()).spawn(work).expect("a thread starts")
+}
+
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
+    start(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             let _ = sender.send(line); // a test that has failed does not listen
         }
@@ -145,7 +150,7 @@ pub(super) fn feed(program: &str, arguments: &[&str], input: &[u8]) -> Outcome {
     let mut run = Run::start(program, arguments);
     let mut stdin = run.stdin();
     let input = input.to_vec();
-    let writer = thread::spawn(move || {
+    let writer = start(move || {
         let _ = stdin.write_all(&input); // it may end before it has read all
     });
     let outcome = run.end();
@@ -204,7 +209,7 @@ pub(super) type Script = &'static [&'static [u8]];
 pub(super) fn serve(scripts: &'static [Script]) -> (SocketAddr, JoinHandle<Vec<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port can be had");
     let address = listener.local_addr().expect("it has an address");
-    let server = thread::spawn(move || {
+    let server = start(move || {
         let mut seen = Vec::new();
         for script in scripts {
             let (mut stream, _) = listener.accept().expect("a client comes");

@@ -91,8 +91,22 @@ impl Broker {
         self.address
     }
 
+    /// How much memory it takes; none where the system does not tell, or for a broker that was
+    /// running already.
+    pub(crate) fn resident_bytes(&self) -> Option<usize> {
+        let process = self.process.as_ref()?;
+        let status = fs::read_to_string(format!("/proc/{}/status", process.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
+    }
+
+    /// What it logged lately.
+    pub(crate) fn log(&self) -> String {
+        self.process.as_ref().map_or_else(String::new, |process| process.log(""))
+    }
+
     /// What it logged lately of the client on this port.
-    pub(crate) fn log(&self, port: u16) -> String {
+    pub(crate) fn log_of(&self, port: u16) -> String {
         self.process.as_ref().map_or_else(String::new, |process| process.log(&format!(":{port}")))
     }
 }

@@ -250,6 +250,11 @@ impl Raw {
         self.patience(PATIENCE)
     }
 
+    /// The socket itself, where bytes are many; what passes is not traced.
+    pub(crate) const fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
     /// Another bound for every read: where time itself is what a test is about.
     pub(crate) fn patience(&mut self, patience: Duration) -> &mut Self {
         self.stream.set_read_timeout(Some(patience)).expect("a timeout can be set");
@@ -300,7 +305,7 @@ impl Drop for Raw {
         if thread::panicking() {
             let port = self.stream.local_addr().map_or(0, |address| address.port());
             eprintln!("client on port {port}:\n{}", self.trace);
-            eprintln!("broker:\n{}", self.broker.log(port));
+            eprintln!("broker:\n{}", self.broker.log_of(port));
         }
     }
 }

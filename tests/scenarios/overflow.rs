@@ -144,7 +144,7 @@ fn a_shared_subscription_has_the_same_bounds() {
         let returned = returns(&mut world);
         assert_eq!(returned[..2], left, "{overflow:?}");
         let dropped = world.machine.broker.counters().dropped_in_all();
-        assert_eq!(dropped as usize + returned.len(), 7);
+        assert_eq!(usize::try_from(dropped).unwrap() + returned.len(), 7);
         world.end();
     }
 }

@@ -4,7 +4,7 @@ use mqtt_broker::codec::Packet;
 use mqtt_broker::metrics::DropReason;
 
 use super::World;
-use super::words::{ack, message, refusal, v3, v3_kept, v5_kept, v5_narrow};
+use super::words::{ack, id, message, refusal, v3, v3_kept, v5_kept, v5_narrow};
 
 const NOTHING: [&str; 0] = [];
 
@@ -149,7 +149,7 @@ fn a_publish_taken_already_is_answered_and_not_routed_again() {
     world.subscribe("watch", "t", 0);
     world.connect(v3_kept("b"));
     let mut publish = message("t", "1");
-    (publish.qos, publish.packet_id) = (super::qos(2), Some(super::words::id(7)));
+    (publish.qos, publish.packet_id) = (super::qos(2), Some(id(7)));
     world.send("b", &Packet::Publish(publish.clone()));
     publish.dup = true;
     world.send("b", &Packet::Publish(publish.clone()));
@@ -168,6 +168,44 @@ fn a_publish_taken_already_is_answered_and_not_routed_again() {
     world.end();
 }
 
+/// The repetition on a new connection may be where the client names the topic of its alias.
+#[test]
+fn an_alias_set_by_a_publish_taken_already_holds() {
+    let mut world = World::new();
+    world.connect(v3("watch"));
+    world.subscribe("watch", "#", 0);
+    world.connect(v5_kept("b", 60));
+    let mut publish = message("t", "1").exactly_once(id(7));
+    world.send("b", &Packet::Publish(publish.clone()));
+    world.cut("b");
+    world.connect(v5_kept("b", 60));
+    publish.dup = true;
+    publish.properties.topic_alias = Some(3);
+    world.send("b", &Packet::Publish(publish));
+    let mut next = message("", "2");
+    next.properties.topic_alias = Some(3);
+    world.send("b", &Packet::Publish(next));
+    assert_eq!(world.heard("watch"), ["t=1", "t=2"]);
+    world.end();
+}
+
+/// What it counts as given back (5.0, 4.9) is given back, although nothing was open any more.
+#[test]
+fn a_repeated_release_gives_quota_back_too() {
+    let mut world = World::with(|options| options.receive_maximum = 2);
+    world.connect(v5_kept("b", 60));
+    world.send("b", &Packet::PubRel(ack(1)));
+    for packet_id in [2, 3] {
+        world.send("b", &Packet::Publish(message("t", "x").exactly_once(id(packet_id))));
+    }
+    world.send("b", &Packet::PubRel(ack(1)));
+    world.send("b", &Packet::Publish(message("t", "x").exactly_once(id(4))));
+    assert_eq!(world.heard("b").last().unwrap(), "pubrec #4 0x10");
+    world.send("b", &Packet::Publish(message("t", "x").exactly_once(id(5))));
+    assert_eq!(world.heard("b").last().unwrap(), "disconnect 0x93");
+    world.end();
+}
+
 #[test]
 fn a_clean_session_of_the_publisher_takes_the_same_identifier_for_a_new_message() {
     let mut world = World::new();
@@ -176,7 +214,7 @@ fn a_clean_session_of_the_publisher_takes_the_same_identifier_for_a_new_message(
     for _ in 0..2 {
         world.connect(v3("b"));
         let mut publish = message("t", "1");
-        (publish.qos, publish.packet_id) = (super::qos(2), Some(super::words::id(7)));
+        (publish.qos, publish.packet_id) = (super::qos(2), Some(id(7)));
         world.send("b", &Packet::Publish(publish));
         world.cut("b");
     }

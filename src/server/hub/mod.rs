@@ -38,7 +38,7 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::broker::{Broker, Effects, Event, Options, Storage, Verdict};
-use crate::codec::{Limits, ReasonCode};
+use crate::codec::{self, Limits, ReasonCode};
 use crate::persistence::{Disk, Seq};
 use crate::session::{Authority, ConnId, Peer};
 use crate::time::Time;
@@ -136,7 +136,10 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     #[must_use]
     pub fn new(options: Options, authority: Box<dyn Authority>, disk: D, seed: u64) -> Self {
         let limits = Limits {
-            packet: options.max_packet_size as usize,
+            packet: match options.max_packet_size {
+                0 => codec::PACKET_MAX,
+                max => max as usize,
+            },
             connect: options.max_connect_size as usize,
         };
         Self {
@@ -310,6 +313,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         {
             self.leaving.pop_front();
         }
+        self.unlist();
         let is_due = self.is_unsaved && self.commit_at.is_none();
         if is_due || !self.reading.is_empty() || !self.writing.is_empty() {
             return Some(Duration::ZERO);
@@ -318,6 +322,30 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         let deadlines = [self.broker.deadline(), leave, self.trim_at, self.commit_at];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
+    }
+
+    /// Takes off the ends of the lists what has nothing to do any more, most of it because it has
+    /// gone in this very turn.
+    fn unlist(&mut self) {
+        while let Some(&slot) = self.reading.last() {
+            if let Some(connection) = self.connections.get_mut(slot as usize) {
+                if connection.is_to_read() || connection.is_lost() {
+                    break;
+                }
+                connection.flags.clear(Flags::IN_READING);
+            }
+            self.reading.pop();
+        }
+        while let Some(&slot) = self.writing.last() {
+            if let Some(connection) = self.connections.get_mut(slot as usize) {
+                if connection.is_to_write() {
+                    break;
+                }
+                connection.flags.clear(Flags::IN_WRITING);
+                self.weigh(slot);
+            }
+            self.writing.pop();
+        }
     }
 
     /// Hands an event to the broker and performs what it wants, until nothing follows.

@@ -1,6 +1,6 @@
 //! 5.0, sections 3.4 to 3.7: PUBACK, PUBREC, PUBREL, PUBCOMP.
 
-use super::wire::{client, faulty, maximum_packet_size, message, subscriber};
+use super::wire::{client, faulty, message, subscriber, tight};
 use crate::conformance::cases;
 use crate::harness::v5::{ack, connect, puback, pubcomp, publish, pubrec, pubrel};
 use crate::harness::{Packet, Raw, id, packet, topic};
@@ -31,14 +31,9 @@ fn code(answer: &Packet, first: u8) -> u8 {
     answer.body().get(2).copied().unwrap_or(0)
 }
 
-/// Takes nothing above 20 bytes: an acknowledgement with a few words of reason exceeds that.
-fn tight() -> Raw {
-    Raw::online(connect(id("tight")).properties(maximum_packet_size(20)))
-}
-
 /// The answer to these bytes must fit.
 fn fits(bytes: impl Into<Vec<u8>>, first: u8) {
-    let mut raw = tight();
+    let mut raw = Raw::online(connect(id("tight")).properties(tight()));
     let answer = raw.send(bytes).packet();
     assert!(answer.first() == first && answer.bytes.len() <= 20, "{answer:?}");
     raw.ping();

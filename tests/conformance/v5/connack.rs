@@ -165,7 +165,8 @@ fn alias_too_large() {
 fn small_refusal() {
     let reject = |size| {
         let method = authentication_method("no such method");
-        connect(id("a")).properties([maximum_packet_size(size), method].concat())
+        let limits = [maximum_packet_size(size), problem_information(1)].concat();
+        connect(id("a")).properties([limits, method].concat())
     };
     for size in [5, 6, 16, 40] {
         let answer = refusal(reject(size)).1;

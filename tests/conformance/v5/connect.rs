@@ -31,6 +31,7 @@ cases! { V5;
         "MQTT-3.2.2-22" "without a Server Keep Alive the client's own keep alive counts";
     session_is_kept: "MQTT-3.1.2-23" "a session with an expiry interval outlives its connection";
     nothing_too_large: "MQTT-3.1.2-24" "no packet exceeds the client's Maximum Packet Size";
+    no_answer_too_large: "MQTT-3.1.2-24" "nor does a CONNACK, SUBACK or UNSUBACK";
     too_large_is_done: "MQTT-3.1.2-25" "a message too large to send counts as sent";
     aliases_within_maximum: "MQTT-3.1.2-26" "no topic alias above the client's maximum";
     no_aliases_unasked: "MQTT-3.1.2-27" "no topic alias to a client that set no maximum";
@@ -171,6 +172,28 @@ fn nothing_too_large() {
         raw.ping();
         from.send(small).until_ping();
         assert_eq!(message(&mut raw).payload, "x");
+    }
+}
+
+/// What must be answered and cannot be ends the connection, with a reason if that can be said.
+fn no_answer_too_large() {
+    let limited = |limit| connect(id("a")).properties(maximum_packet_size(limit));
+    for limit in 1..40 {
+        let mut raw = Raw::connect();
+        raw.send(limited(limit));
+        while let Some(packet) = raw.next() {
+            assert!(packet.bytes.len() <= limit as usize, "{packet:?} for {limit}");
+            if packet.body().get(1) == Some(&0) {
+                // The answer takes five bytes and one for each filter.
+                let names = vec![topic("t"); limit as usize - 4];
+                let (fits, wanted) = (&names[1..], names.iter().map(|name| (name, 0)));
+                let wanted: Vec<_> = wanted.collect();
+                let granted = vec![0; fits.len()];
+                raw.send(subscribe(1, &wanted[1..])).expect(suback(1, &granted));
+                raw.send(unsubscribe(2, &fits[..1])).expect(unsuback(2, &[0]));
+                raw.send(subscribe(3, &wanted)).expect(disconnect(0x95));
+            }
+        }
     }
 }
 

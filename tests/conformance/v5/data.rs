@@ -65,8 +65,11 @@ fn integers_are_short() {
         let same = publish(&topic, "x").properties(user_property("", vec![b'x'; length - 5]));
         raw.send(same.clone()).expect(same); // property length
     }
-    for five_bytes in [&b"\x30\xff\xff\xff\xff\x01"[..], b"\xc0\x80\x80\x80\x80\x00"] {
-        faulty(five_bytes, &[0x81]);
+    let five_bytes = [&b"\x30\xff\xff\xff\xff\x01"[..], b"\xc0\x80\x80\x80\x80\x00"];
+    let needless =
+        [&b"\xc0\x80\x00"[..], b"\x30\x05\x00\x01t\x80\x00", b"\x30\x84\x00\x00\x01t\x00"];
+    for long in five_bytes.iter().chain(&needless) {
+        faulty(*long, &[0x81]);
     }
 }
 

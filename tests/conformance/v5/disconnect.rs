@@ -1,8 +1,8 @@
 //! 5.0, sections 3.14 and 3.15: DISCONNECT and AUTH.
 
 use super::wire::{
-    MALFORMED, authentication_method, client, faulty, maximum_packet_size, publish_aliased,
-    read_properties, session_expiry, subscriber,
+    MALFORMED, authentication_method, client, faulty, publish_aliased, read_properties,
+    session_expiry, subscriber, tight,
 };
 use crate::conformance::cases;
 use crate::harness::v3::PINGREQ;
@@ -107,7 +107,7 @@ fn no_session_expiry() {
 }
 
 fn small_disconnect() {
-    for parting in partings(&connect(id("a")).properties(maximum_packet_size(20))) {
+    for parting in partings(&connect(id("a")).properties(tight())) {
         assert!(parting.bytes.len() <= 20, "{parting:?}");
     }
 }

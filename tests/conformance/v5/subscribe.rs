@@ -1,8 +1,8 @@
 //! 5.0, sections 3.8 and 3.9: SUBSCRIBE and SUBACK.
 
 use super::wire::{
-    AS_PUBLISHED, ILL_FORMED, NO_LOCAL, client, faulty, join, lasting, maximum_packet_size,
-    message, resume, subscribed, subscriber, subscription_identifier,
+    AS_PUBLISHED, ILL_FORMED, NO_LOCAL, client, faulty, join, lasting, message, resume, subscribed,
+    subscriber, subscription_identifier, tight,
 };
 use crate::conformance::cases;
 use crate::harness::bytes::{identified, text};
@@ -195,7 +195,7 @@ fn lower_qos() {
 }
 
 fn small_suback() {
-    let small = connect(id("a")).properties(maximum_packet_size(20));
+    let small = connect(id("a")).properties(tight());
     for filter in ["a#", "$share/g", "#/a"] {
         failure(&mut Raw::online(small.clone()), filter);
     }

@@ -1,8 +1,7 @@
 //! 5.0, sections 3.10 to 3.12: UNSUBSCRIBE, UNSUBACK, PINGREQ.
 
 use super::wire::{
-    ILL_FORMED, client, faulty, join, lasting, maximum_packet_size, message, resume, subscribed,
-    subscriber,
+    ILL_FORMED, client, faulty, join, lasting, message, resume, subscribed, subscriber, tight,
 };
 use crate::conformance::cases;
 use crate::harness::v3::{PINGREQ, PINGRESP};
@@ -110,7 +109,7 @@ fn as_one_by_one() {
 }
 
 fn small_unsuback() {
-    let mut raw = Raw::online(connect(id("a")).properties(maximum_packet_size(20)));
+    let mut raw = Raw::online(connect(id("a")).properties(tight()));
     for filter in [&topic("a")[..], "$share/g/a", "/"] {
         let answer = raw.send(unsubscribe(1, &[filter])).packet();
         assert!(answer.first() == 0xb0 && answer.bytes.len() <= 20, "{answer:?}");

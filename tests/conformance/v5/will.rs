@@ -61,6 +61,9 @@ fn will_is_published() {
     assert_eq!(message(&mut ear).payload, "gone");
     dying(60, 0).send(disconnect(0x04)).expect_closed();
     assert_eq!(message(&mut ear).payload, "gone");
+    // Its DISCONNECT is none: there is no session to prolong.
+    ends(dying(0, 0).send(disconnect_with(0, &session_expiry(9))), &[0x82]);
+    assert_eq!(message(&mut ear).payload, "gone");
     // Another connection takes the session over and does not continue it.
     let _old = dying(60, 60);
     let _new = Raw::online(connect(id("a")));
@@ -141,7 +144,8 @@ fn return_before_delay() {
     wait(2);
     raw.ping();
     ear.ping();
-    raw.drop_link();
+    raw.drop_link(); // that connection has no will
+    wait(2);
     ear.ping();
 }
 

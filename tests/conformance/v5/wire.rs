@@ -248,6 +248,12 @@ pub(super) fn lasting(who: &str) -> Connect {
     connect(id(who)).properties(session_expiry(60))
 }
 
+/// Properties of a CONNECT that asks for reasons but takes nothing above 20 bytes: a CONNACK of
+/// success fits, an acknowledgement with a few words of reason does not.
+pub(super) fn tight() -> Vec<u8> {
+    [maximum_packet_size(20), problem_information(1)].concat()
+}
+
 /// A client with one subscription.
 pub(super) fn subscriber(who: &str, filter: &str, options: u8) -> Raw {
     subscribed(connect(id(who)), filter, options)

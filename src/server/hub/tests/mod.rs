@@ -28,6 +28,18 @@ fn it_answers_within_the_turn_and_rests() {
 }
 
 #[test]
+fn a_connection_that_ends_is_gone_after_one_turn() {
+    let mut world = World::new();
+    let client = world.clean("a", Version::V311);
+    world.now = world.now.plus_ms(Options::default().connect_timeout_ms);
+    world.settle();
+    client.wire.borrow_mut().to_server.extend(b"\xe0\x00");
+    client.end(&mut world);
+    assert_eq!(world.hub.turn(world.now), None);
+    assert!(client.is_dropped());
+}
+
+#[test]
 fn a_stream_may_be_split_anywhere() {
     let connect = Connect::new("a").keep_alive(0).version(Version::V5);
     let mut stream = bytes_of(&Packet::Connect(connect), Version::V5);
@@ -44,6 +56,20 @@ fn a_stream_may_be_split_anywhere() {
         client.end(&mut world);
         world.finish();
     }
+}
+
+#[test]
+fn a_limit_of_0_is_no_limit() {
+    let options = Options { max_packet_size: 0, ..Options::default() };
+    let mut world = World::with(options, Box::new(crate::session::AllowAll));
+    let mut client = world.clean("a", Version::V5);
+    client.received();
+    client.send(&mut world, &publish("t", &"x".repeat(3_000_000)));
+    client.send(&mut world, &Packet::PingReq);
+    world.settle();
+    assert_eq!(client.received(), ["PINGRESP"]);
+    client.end(&mut world);
+    world.finish();
 }
 
 #[test]

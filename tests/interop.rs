@@ -1,0 +1,85 @@
+//! Interoperability: clients that nobody here wrote talk to the real program.
+//!
+//! | test      | client                                | found by                             |
+//! |-----------|---------------------------------------|--------------------------------------|
+//! | mosquitto | `mosquitto_pub`, `_sub`, `_rr`        | `PATH`                               |
+//! | paho      | paho-mqtt (Python), `with_paho.py`    | `INTEROP_PYTHON`, which can load it  |
+//! | mqtt_js   | MQTT.js (Node), `with_mqtt_js.mjs`    | `INTEROP_NODE`, above `node_modules` |
+//!
+//! Whoever lacks one of them still has tests that pass: the test says what it skips and how to get
+//! it. With `INTEROP=required` in the environment a missing client is a failure.
+
+mod mosquitto;
+
+use std::env;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::harness::Broker;
+
+/// A client library and the way to it.
+struct Tool {
+    name: &'static str,
+    install: &'static str,
+    /// Succeeds if the library is there.
+    probe: Command,
+}
+
+impl Tool {
+    /// Whether it is there. If not, says so; with `INTEROP=required` that is the end.
+    fn is_there(&mut self) -> bool {
+        let probe = self.probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if probe.status().is_ok_and(|status| status.success()) {
+            return true;
+        }
+        let told = format!("{} is not installed ({})", self.name, self.install);
+        assert!(env::var("INTEROP").as_deref() != Ok("required"), "{told}");
+        // Not by a macro, whose text the test harness keeps from whoever runs passing tests.
+        let _ = writeln!(io::stderr(), "skipped: {told}");
+        false
+    }
+}
+
+/// Runs a script of `tests/interop` against a fresh broker: its address and port are the last
+/// arguments. The script ends by itself, whatever happens.
+fn run(mut interpreter: Command, script: &str) {
+    let broker = Broker::start(&[]);
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "interop", script].iter().collect();
+    interpreter.arg(path).arg(broker.address().ip().to_string());
+    interpreter.arg(broker.address().port().to_string()).stdin(Stdio::null());
+    let output = interpreter.output().expect("the interpreter was there for the probe");
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {complaint}\nbroker:\n{}", broker.log());
+}
+
+fn python() -> Command {
+    Command::new(env::var("INTEROP_PYTHON").unwrap_or_else(|_| "python3".into()))
+}
+
+#[test]
+fn paho() {
+    let mut probe = python();
+    probe.args(["-c", "import paho.mqtt.client"]);
+    let mut paho = Tool {
+        name: "paho-mqtt",
+        install: "python3 -m venv D; D/bin/pip install paho-mqtt; INTEROP_PYTHON=D/bin/python",
+        probe,
+    };
+    if paho.is_there() {
+        run(python(), "with_paho.py");
+    }
+}
+
+#[test]
+fn mqtt_js() {
+    let mut probe = Command::new("node");
+    let resolve = "require('module').createRequire(process.env.INTEROP_NODE + '/')('mqtt')";
+    probe.args(["-e", resolve]);
+    let mut mqtt_js =
+        Tool { name: "MQTT.js", install: "npm install --prefix D mqtt; INTEROP_NODE=D", probe };
+    if mqtt_js.is_there() {
+        run(Command::new("node"), "with_mqtt_js.mjs");
+    }
+}
