@@ -143,11 +143,9 @@ impl World {
     }
 
     fn draw_filter(&mut self) -> &'static str {
-        if self.swarm.shared && self.rng.chance(1, 2) {
-            *pick(&mut self.rng, &SHARED)
-        } else {
-            *pick(&mut self.rng, &FILTERS)
-        }
+        let is_shared = self.swarm.shared && self.rng.chance(1, 2);
+        let filters: &[&'static str] = if is_shared { &SHARED } else { &FILTERS };
+        filters[self.rng.index(filters.len())]
     }
 
     fn subscribe(&mut self, client: usize) {

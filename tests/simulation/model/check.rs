@@ -189,7 +189,7 @@ impl Model {
         let charged = link.charged + u64::from(target.charge);
         assert!(link.charged == 0 || charged <= room, "room is not overdrawn");
         link.charged = charged;
-        link.stalled_by.get_or_insert(now.plus_ms(timeout));
+        link.stalled_by.get_or_insert_with(|| now.plus_ms(timeout));
         if publish.dup {
             self.sent_again(target, publish);
         } else {

@@ -152,7 +152,8 @@ impl Model {
         wants: bool,
     ) {
         let is_wanted = |letter: &Letter| {
-            !letter.has_expired(self.now) && !(options.no_local && letter.publisher == client)
+            let is_own = options.no_local && letter.publisher == client;
+            !is_own && !letter.has_expired(self.now)
         };
         let session = self.sessions.get_mut(&client).expect("online");
         for run in session.runs.iter_mut().filter(|run| run.filter == filter && !run.is_over) {

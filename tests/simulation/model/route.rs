@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use mqtt_broker::codec::QoS;
 
-use super::{Group, Letter, Model, Owed, State};
+use super::{Letter, Model, Owed, State};
 
 impl Model {
     /// A message is accepted; says whether anybody subscribes.
@@ -119,7 +119,7 @@ impl Model {
     }
 
     pub(super) fn join(&mut self, filter: &'static str, client: usize) {
-        self.groups.entry(filter).or_insert_with(Group::default).members.insert(client);
+        self.groups.entry(filter).or_default().members.insert(client);
     }
 
     /// What waits for a group ends with its last member.
