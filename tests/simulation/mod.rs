@@ -23,7 +23,7 @@ mod swarm;
 mod world;
 
 use mqtt_broker::metrics::DropReason;
-use world::{Tally, World};
+use world::World;
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 200;
@@ -141,6 +141,18 @@ fn end(world: &mut World) {
     assert_eq!(broker.snapshot(), [], "durable state left");
     assert_eq!(broker.gauge().total(), 0, "bytes left: {:?}", broker.gauge());
     assert_eq!(broker.deadline(), None, "a timer left");
+}
+
+/// What a seed has gone through.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    steps: u64,
+    acknowledged: u64,
+    received: u64,
+    connections: u64,
+    sessions_lost: u64,
+    crashes: u64,
+    dropped: u64,
 }
 
 impl Tally {

@@ -12,22 +12,11 @@ use mqtt_broker::codec::Packet;
 use mqtt_broker::rng::Rng;
 use mqtt_broker::time::Time;
 
+use super::Tally;
 use super::model::Model;
 use super::peer::{Peer, Phase};
 use super::swarm::{Action, Swarm, weighted};
 use crate::machine::{Machine, Said, show};
-
-/// What a seed has gone through.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) steps: u64,
-    pub(super) acknowledged: u64,
-    pub(super) received: u64,
-    pub(super) connections: u64,
-    pub(super) sessions_lost: u64,
-    pub(super) crashes: u64,
-    pub(super) dropped: u64,
-}
 
 pub(super) struct World {
     pub(super) rng: Rng,
