@@ -266,8 +266,8 @@ impl Model {
 
     /// The message as the session, or a shared subscription it is a member of, was owed it.
     fn take_owed(&mut self, conn: ConnId, publish: &Publish) -> Option<Owed> {
-        let (now, version) = (self.now, self.links[&conn].version);
-        let client = self.links[&conn].client;
+        let (now, before) = (self.now, self.arrivals_before);
+        let (client, version) = (self.links[&conn].client, self.links[&conn].version);
         let session = self.sessions.get_mut(&client).expect("online");
         let latest = &mut session.latest;
         let key = |owed: &Owed| (owed.letter.topic.clone(), owed.letter.publisher, owed.qos);
@@ -294,7 +294,10 @@ impl Model {
             let is_it = |owed: &Owed| owed.is_same_message(publish) && as_member(owed).is(publish);
             let is_fresh = |owed: &Owed| is_it(owed) && owed.letter.may_be(publish, version, now);
             let waiting = &group.waiting;
-            let place = waiting.iter().position(is_fresh);
+            // What has just come goes past the queue to a member that takes it as it is, such as
+            // one at QoS 0; else the queue goes by age.
+            let news = |owed: &Owed| is_it(owed) && owed.arrival > before;
+            let place = waiting.iter().position(news).or_else(|| waiting.iter().position(is_fresh));
             if let Some(place) = place.or_else(|| waiting.iter().position(is_it)) {
                 return Some(as_member(&group.waiting.remove(place)));
             }

@@ -16,7 +16,7 @@ impl Model {
     /// An event begins.
     pub(in super::super) fn begin(&mut self, now: Time) {
         self.now = now;
-        self.before = self.seq;
+        (self.before, self.arrivals_before) = (self.seq, self.arrivals);
         self.is_repeated = false;
     }
 

@@ -191,6 +191,7 @@ pub(super) struct Model {
     expected: Expected,
     balance: Balance,
     arrivals: u64,
+    arrivals_before: u64,
     sendings: u64,
     openings: u64,
     /// Number of the newest record, and of the newest before this event.
@@ -212,6 +213,7 @@ impl Model {
             expected: Expected::default(),
             balance: Balance::default(),
             arrivals: 0,
+            arrivals_before: 0,
             sendings: 0,
             openings: 0,
             seq: Seq(0),

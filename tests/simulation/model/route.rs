@@ -10,6 +10,9 @@ use mqtt_broker::codec::QoS;
 
 use super::{Letter, Model, Owed, State};
 
+/// In the place of a shared subscription that has lost its last member.
+const ENDED: &str = "";
+
 impl Model {
     /// A message is accepted; says whether anybody subscribes.
     pub(super) fn publish(&mut self, letter: &Rc<Letter>) -> bool {
@@ -122,12 +125,16 @@ impl Model {
         self.groups.entry(filter).or_default().members.insert(client);
     }
 
-    /// What waits for a group ends with its last member.
+    /// What waits for a group ends with its last member, and what it sent has no group to go back
+    /// to: one of the same name that is formed later is another.
     pub(super) fn leave(&mut self, filter: &'static str, client: usize) {
-        if let Some(group) = self.groups.get_mut(filter) {
-            group.members.remove(&client);
-            if group.members.is_empty() {
-                self.groups.remove(filter);
+        let Some(group) = self.groups.get_mut(filter) else { return };
+        group.members.remove(&client);
+        if group.members.is_empty() {
+            self.groups.remove(filter);
+            let flights = self.sessions.values_mut().flat_map(|session| &mut session.flights);
+            for flight in flights.filter(|flight| flight.owed.group == Some(filter)) {
+                flight.owed.group = Some(ENDED);
             }
         }
     }
