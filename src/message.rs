@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use crate::codec::QoS;
+use crate::codec::{PublishRef, QoS};
 use crate::metrics::{Gauge, Kind};
 use crate::time::Time;
 use crate::topic_matcher::Topical;
@@ -30,6 +30,27 @@ pub struct Parts<'a> {
     pub expiry_interval: Option<u32>,
     /// When it arrived.
     pub created: Time,
+}
+
+impl<'a> Parts<'a> {
+    /// Those of a PUBLISH that arrives `now`, with this topic and these properties.
+    #[must_use]
+    pub const fn of(
+        publish: &PublishRef<'a>,
+        topic: &'a str,
+        properties: &'a [u8],
+        now: Time,
+    ) -> Self {
+        Self {
+            topic,
+            properties,
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expiry_interval: publish.properties.message_expiry_interval,
+            created: now,
+        }
+    }
 }
 
 /// A message, shared by everything that still has to deliver it.

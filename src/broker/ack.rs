@@ -21,7 +21,7 @@ impl Broker {
         conn: ConnId,
         kind: AckKind,
         ack: &Ack,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         let packet_id = ack.packet_id;
         if kind == AckKind::PubRel {
@@ -70,7 +70,7 @@ impl Broker {
         conn: ConnId,
         session: SessionId,
         packet_id: PacketId,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let after = self.gate(self.store.session(session));
         let reason = ReasonCode::SUCCESS;
@@ -83,7 +83,7 @@ impl Broker {
         conn: ConnId,
         session: SessionId,
         ack: &Ack,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         if ack.reason.is_error() {
             self.counters.drop_one(DropReason::Refused);

@@ -36,7 +36,7 @@ impl Broker {
         now: Time,
         id: SessionId,
         is_clean: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Option<SessionId> {
         let number = self.store.session(id).number;
         let old = self.store.session(id).conn;
@@ -56,7 +56,7 @@ impl Broker {
         Some(id)
     }
 
-    pub(super) fn resume_session(&mut self, id: SessionId, expiry: u32, effects: &mut Effects<'_>) {
+    pub(super) fn resume_session(&mut self, id: SessionId, expiry: u32, effects: &mut Effects) {
         let session = self.store.session(id);
         let number = session.number;
         for due in [session.will_due(), session.expires()].into_iter().flatten() {
@@ -71,7 +71,7 @@ impl Broker {
 
     /// How long a session outlives its connection from now on. Once it ends with it, nothing of
     /// it is durable any more.
-    fn set_expiry(&mut self, id: SessionId, expiry_interval: u32, effects: &mut Effects<'_>) {
+    fn set_expiry(&mut self, id: SessionId, expiry_interval: u32, effects: &mut Effects) {
         let attached = Change::Attached { expiry_interval };
         let session = self.store.session(id);
         if session.is_kept() && expiry_interval == 0 {
@@ -88,7 +88,7 @@ impl Broker {
         &mut self,
         client_id: Rc<str>,
         expiry_interval: u32,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> SessionId {
         let number = self.store.next_session();
         if expiry_interval > 0 {
@@ -103,7 +103,7 @@ impl Broker {
         now: Time,
         id: SessionId,
         will: &Will,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let mut properties = Vec::new();
         codec::write_forwardable(&will.properties, &mut properties);
@@ -127,7 +127,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         packet: &Disconnect,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         let online = self.online(conn);
         let session = online.session;
@@ -156,7 +156,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         end: End,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         if let Some(online) = self.links.online(conn) {
             let who = name(&online.identity);
@@ -180,7 +180,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         with_will: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         self.disarm_link(conn);
         let Link::Online(online) = self.links.replace(conn, Link::Leaving) else { return };
@@ -203,7 +203,7 @@ impl Broker {
     }
 
     /// A session ends: its Will goes out, what a shared subscription sent it goes to others.
-    pub(super) fn end_session(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    pub(super) fn end_session(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let session = self.store.session(id);
         for due in [session.will_due(), session.expires()].into_iter().flatten() {
             self.timers.disarm(due, Timer::Session(session.number));
@@ -220,7 +220,7 @@ impl Broker {
 
     /// Publishes a session's Will, if it has one, and forgets it ([MQTT-3.1.2-8],
     /// [MQTT-3.1.2-10] of 3.1.1 and 5.0).
-    pub(super) fn publish_will(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    pub(super) fn publish_will(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let Some(will) = self.store.session(id).will.clone() else { return };
         let KeptWill { message, .. } = *will;
         self.change(id, Change::WillCleared, effects);

@@ -23,54 +23,67 @@ use crate::router::{Matches, count};
 use crate::session::{Queue, Session, SessionId};
 use crate::time::Time;
 
-/// A message on its way through the broker: where it lies, and the kept copy once there is one.
-pub(super) struct Source<'s, 'a> {
+/// A message on its way through the broker: what it is made of, and the kept copy once there is
+/// one.
+pub(super) struct Source<'s> {
     pub(super) parts: Parts<'s>,
-    /// The same, if it may be referred to after the event was handled.
-    borrowed: Option<Parts<'a>>,
     kept: Option<Rc<Message>>,
-    publisher: Option<Rc<str>>,
+    /// It is the PUBLISH of this event.
+    is_received: bool,
+    publisher: Option<SessionId>,
+    /// What it takes of a connection, by version and QoS, once it has been worked out; 0 before.
+    charges: [u32; 4],
 }
 
-impl<'s, 'a> Source<'s, 'a> {
-    /// In the packet just received, as it goes out.
-    pub(super) const fn borrowed(parts: Parts<'a>, publisher: Rc<str>) -> Self
-    where
-        'a: 's,
-    {
-        Self { parts, borrowed: Some(parts), kept: None, publisher: Some(publisher) }
+impl<'s> Source<'s> {
+    /// One that nobody keeps yet.
+    pub(super) const fn new(parts: Parts<'s>, publisher: SessionId) -> Self {
+        let (kept, publisher) = (None, Some(publisher));
+        Self { parts, kept, is_received: false, publisher, charges: [0; 4] }
     }
 
-    /// Put together for this event alone.
-    pub(super) const fn owned(parts: Parts<'s>, publisher: Rc<str>) -> Self {
-        Self { parts, borrowed: None, kept: None, publisher: Some(publisher) }
+    /// The PUBLISH of this event.
+    pub(super) fn received(parts: Parts<'s>, publisher: SessionId) -> Self {
+        Self { is_received: true, ..Self::new(parts, publisher) }
     }
 
     /// Kept already.
     pub(super) fn shared(message: &'s Rc<Message>) -> Self {
-        Self {
-            parts: message.parts(),
-            borrowed: None,
-            kept: Some(Rc::clone(message)),
-            publisher: None,
-        }
+        let (parts, kept) = (message.parts(), Some(Rc::clone(message)));
+        Self { parts, kept, is_received: false, publisher: None, charges: [0; 4] }
     }
 
     /// The kept copy, made if there is none.
     pub(super) fn keep(&mut self, store: &mut Store) -> Rc<Message> {
-        let (parts, publisher) = (&self.parts, &mut self.publisher);
-        let kept = self.kept.get_or_insert_with(|| {
-            let number = store.number_message();
-            Message::new(number, parts, publisher.take(), &store.gauge)
-        });
-        Rc::clone(kept)
+        if let Some(kept) = &self.kept {
+            return Rc::clone(kept);
+        }
+        let publisher = self.publisher.map(|id| Rc::clone(&store.session(id).client_id));
+        let number = store.number_message();
+        let message = Message::new(number, &self.parts, publisher, &store.gauge);
+        self.kept = Some(Rc::clone(&message));
+        message
     }
 
-    fn message(&mut self, store: &mut Store) -> MessageRef<'a> {
-        match (&self.kept, self.borrowed) {
-            (None, Some(parts)) => MessageRef::Borrowed(parts),
-            _ => MessageRef::Shared(self.keep(store)),
+    fn message(&mut self, store: &mut Store) -> MessageRef {
+        if self.is_received && self.kept.is_none() {
+            MessageRef::Received
+        } else {
+            MessageRef::Shared(self.keep(store))
         }
+    }
+
+    /// Bytes of the whole packet, which is what it takes of a connection's room.
+    pub(super) fn charge(&mut self, version: Version, terms: Terms<'_>, now: Time) -> u32 {
+        if !terms.identifiers.is_empty() {
+            return charge(version, terms, &self.parts, now);
+        }
+        let place = usize::from(version == Version::V5) << 1
+            | usize::from(terms.qos > QoS::AtMostOnce);
+        if self.charges[place] == 0 {
+            self.charges[place] = charge(version, terms, &self.parts, now);
+        }
+        self.charges[place]
     }
 }
 
@@ -86,12 +99,12 @@ pub(super) struct Terms<'i> {
 
 impl Broker {
     /// Sends a message to all who match.
-    pub(super) fn route<'a>(
+    pub(super) fn route(
         &mut self,
         now: Time,
         matches: &Matches,
-        source: &mut Source<'_, 'a>,
-        effects: &mut Effects<'a>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let start = effects.targets.len();
         for found in &matches.sessions {
@@ -110,11 +123,11 @@ impl Broker {
     }
 
     /// One effect for all targets since `start`.
-    pub(super) fn emit<'a>(
+    pub(super) fn emit(
         &mut self,
         start: usize,
-        source: &mut Source<'_, 'a>,
-        effects: &mut Effects<'a>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let len = effects.targets.len() - start;
         if len > 0 {
@@ -129,17 +142,17 @@ impl Broker {
         now: Time,
         to: SessionId,
         terms: Terms<'_>,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let session = self.store.session(to);
-        let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) else {
+        let Some(online) = session.conn.and_then(|conn| self.links.online_mut(conn)) else {
             if terms.qos == QoS::AtMostOnce && !self.options.queue_qos0_messages {
                 return self.counters.drop_one(DropReason::Offline);
             }
             return self.enqueue(to, terms, source, effects);
         };
-        let charge = charge(online.version, terms, &source.parts, now);
+        let charge = source.charge(online.version, terms, now);
         if charge > online.maximum_packet_size {
             // As if it had been sent and had completed ([MQTT-3.1.2-25]).
             return self.counters.drop_one(DropReason::TooLarge);
@@ -158,8 +171,8 @@ impl Broker {
         to: SessionId,
         terms: Terms<'_>,
         charge: u32,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let packet_id = (terms.qos > QoS::AtMostOnce).then(|| {
             let session = self.store.session_mut(to);
@@ -181,7 +194,7 @@ impl Broker {
         to: SessionId,
         terms: Terms<'_>,
         sending: Sending,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let session = self.store.session(to);
         let after = if terms.qos == QoS::AtMostOnce { Seq(0) } else { self.gate(session) };
@@ -218,8 +231,8 @@ impl Broker {
         &mut self,
         to: SessionId,
         terms: Terms<'_>,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let len = source.parts.topic.len() + source.parts.properties.len();
         let len = len + source.parts.payload.len();
@@ -283,7 +296,7 @@ impl Broker {
     }
 
     /// Disconnects whom the event has doomed.
-    pub(super) fn dismiss_doomed(&mut self, now: Time, effects: &mut Effects<'_>) {
+    pub(super) fn dismiss_doomed(&mut self, now: Time, effects: &mut Effects) {
         while let Some(conn) = self.doomed.pop() {
             let why = Some("queue full");
             self.dismiss(now, conn, ReasonCode::QUOTA_EXCEEDED, why, effects);
@@ -295,7 +308,7 @@ impl Broker {
         &mut self,
         start: usize,
         message: &Rc<Message>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let len = effects.targets.len() - start;
         if len > 0 {

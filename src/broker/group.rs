@@ -23,8 +23,8 @@ impl Broker {
         &mut self,
         now: Time,
         group: GroupId,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let Some(shared) = self.store.router.group(group) else { return };
         let (mut ahead, mut is_anybody_there) = (0, false);
@@ -65,7 +65,7 @@ impl Broker {
         &self,
         now: Time,
         group: GroupId,
-        source: &Source<'_, '_>,
+        source: &Source<'_>,
     ) -> bool {
         let Some(shared) = self.store.router.group(group) else { return false };
         shared.members.as_slice().iter().all(|member| {
@@ -80,8 +80,8 @@ impl Broker {
     fn enqueue_group(
         &mut self,
         group: GroupId,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let message = source.keep(&mut self.store);
         let len = message.len();
@@ -124,7 +124,7 @@ impl Broker {
         now: Time,
         group: u32,
         delivery: Delivery,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let Some(message) = delivery.message else { return };
         let group = GroupId(group);
@@ -142,7 +142,7 @@ impl Broker {
     }
 }
 
-fn group_terms<'i>(member: &'i Subscriber, source: &Source<'_, '_>, group: GroupId) -> Terms<'i> {
+fn group_terms<'i>(member: &'i Subscriber, source: &Source<'_>, group: GroupId) -> Terms<'i> {
     Terms {
         qos: member.options.qos.min(source.parts.qos),
         retain: member.options.retain_as_published && source.parts.retain,

@@ -101,6 +101,13 @@ pub(super) struct LastTopic {
 }
 
 impl Online {
+    /// Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
+    pub(super) fn heard(&mut self, now: Time) {
+        if self.patience_ms > 0 {
+            self.keep_alive_by = now.plus_ms(u64::from(self.patience_ms));
+        }
+    }
+
     /// Whether a message of so many bytes may be sent now. One that is larger than all the room
     /// there is goes out alone: else it would stop what is behind it for ever.
     pub(super) fn has_room(&self, charge: u32) -> bool {

@@ -92,7 +92,7 @@ pub struct Hub<S, D> {
     questions: Vec<ConnId>,
     /// The one buffer everything is read into; empty while a connection is being read.
     scratch: Box<[u8]>,
-    effects: Effects<'static>,
+    effects: Effects,
     pool: Pool,
     /// When the pool is looked at next, if it holds anything worth it.
     trim_at: Option<Time>,
@@ -364,10 +364,11 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     }
 
     fn handle(&mut self, now: Time, event: Event<'_>) {
-        let mut effects: Effects<'_> = std::mem::take(&mut self.effects);
+        let publish = if let Event::Published { publish, .. } = event { Some(publish) } else { None };
+        let mut effects = std::mem::take(&mut self.effects);
         self.broker.handle(now, event, &mut effects);
-        self.perform(now, &mut effects);
-        self.effects = effects.recycled();
+        self.perform(now, &mut effects, publish);
+        self.effects = effects;
     }
 
     /// The connection, if it is still there.
