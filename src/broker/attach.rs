@@ -108,7 +108,7 @@ impl Broker {
         let mut properties = Vec::new();
         codec::write_forwardable(&will.properties, &mut properties);
         let parts = Parts {
-            topic: &will.topic,
+            topic: will.topic.as_str().into(),
             properties: &properties,
             payload: &will.payload,
             qos: will.qos,
@@ -151,13 +151,7 @@ impl Broker {
         Ok(())
     }
 
-    pub(super) fn on_closed(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        end: End,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn on_closed(&mut self, now: Time, conn: ConnId, end: End, effects: &mut Effects) {
         if let Some(online) = self.links.online(conn) {
             let who = name(&online.identity);
             match end {
@@ -224,7 +218,7 @@ impl Broker {
         let Some(will) = self.store.session(id).will.clone() else { return };
         let KeptWill { message, .. } = *will;
         self.change(id, Change::WillCleared, effects);
-        debug!("Publishing the Will on {}", Shown(message.topic()));
+        debug!("Publishing the Will on {}", Shown(message.topic().as_str()));
         self.publish_kept(now, id, &message, effects);
     }
 }

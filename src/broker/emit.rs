@@ -26,12 +26,7 @@ impl Broker {
 
     /// Changes what waits for a shared subscription, and records it if any member outlives its
     /// connection.
-    pub(super) fn change_group(
-        &mut self,
-        group: u32,
-        change: GroupChange,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn change_group(&mut self, group: u32, change: GroupChange, effects: &mut Effects) {
         let id = GroupId(group);
         if self.store.router.group(id).is_some_and(|group| group.kept > 0) {
             self.record(Record::Group(group, change.clone()), effects);

@@ -7,8 +7,10 @@
 
 use std::rc::Rc;
 
-use crate::codec::{self, Ack, AckKind, Incoming, Packet, PacketId, PropertiesRef, PublishRef, QoS};
 use crate::codec::Version;
+use crate::codec::{
+    self, Ack, AckKind, Incoming, Packet, PacketId, PropertiesRef, PublishRef, QoS, Text,
+};
 use crate::message::{Message, Parts};
 use crate::persistence::{Record, Seq};
 use crate::session::{ConnId, Credentials, Peer};
@@ -292,7 +294,7 @@ impl Rewritten {
     }
 
     pub(super) fn parts<'s>(&'s self, publish: &PublishRef<'s>, now: Time) -> Parts<'s> {
-        let topic = self.topic.as_deref().unwrap_or(publish.topic);
+        let topic = self.topic.as_deref().map_or(publish.topic, Text::from);
         Parts::of(publish, topic, &self.properties, now)
     }
 

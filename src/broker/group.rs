@@ -7,7 +7,8 @@
 
 use log::warn;
 
-use super::deliver::{Source, Terms, charge, identifiers, takes};
+use super::deliver::takes;
+use super::source::{Source, Terms, charge, identifiers};
 use super::{Broker, Effects, Overflow, Shown};
 use crate::codec::QoS;
 use crate::message::Delivery;
@@ -77,12 +78,7 @@ impl Broker {
         })
     }
 
-    fn enqueue_group(
-        &mut self,
-        group: GroupId,
-        source: &mut Source<'_>,
-        effects: &mut Effects,
-    ) {
+    fn enqueue_group(&mut self, group: GroupId, source: &mut Source<'_>, effects: &mut Effects) {
         let message = source.keep(&mut self.store);
         let len = message.len();
         while self.is_group_full(group, len) {

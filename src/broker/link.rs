@@ -101,6 +101,16 @@ pub(super) struct LastTopic {
 }
 
 impl Online {
+    /// A message of so many bytes is on its way; true if the timer must be looked at.
+    pub(super) fn charge(&mut self, bytes: u32, now: Time, stalled_timeout_ms: u64) -> bool {
+        self.charged += u64::from(bytes);
+        let is_first = self.stalled_by == Time::NEVER;
+        if is_first {
+            self.stalled_by = now.plus_ms(stalled_timeout_ms);
+        }
+        is_first
+    }
+
     /// Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
     pub(super) fn heard(&mut self, now: Time) {
         if self.patience_ms > 0 {

@@ -9,6 +9,7 @@
 //!        - welcome.rs     the terms of a connection, CONNACK
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
 //!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
+//!        - source.rs      a message on its way, and what it takes of a connection
 //!        - deliver.rs     a message to one session: room, window, queue
 //!        - group.rs       a message to a shared subscription
 //!        - pump.rs        what waits for a session, when it can take more
@@ -42,6 +43,7 @@ mod pump;
 mod scan;
 mod shown;
 mod snapshot;
+mod source;
 mod store;
 mod subscribe;
 mod timers;

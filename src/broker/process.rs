@@ -27,13 +27,7 @@ impl Broker {
     }
 
     /// Reads no further from a client, or reads from it again.
-    pub(super) fn hold(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        is_held: bool,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn hold(&mut self, now: Time, conn: ConnId, is_held: bool, effects: &mut Effects) {
         let online = self.online_mut(conn);
         if is_held {
             online.keep_alive_by = Time::NEVER;

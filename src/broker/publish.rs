@@ -11,8 +11,8 @@ use std::rc::Rc;
 use log::debug;
 
 use super::connect::is_reserved;
-use super::deliver::Source;
 use super::link::LastTopic;
+use super::source::Source;
 use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
@@ -31,6 +31,10 @@ impl Broker {
         effects: &mut Effects,
     ) -> Result<(), Fault> {
         self.counters.publishes_received += 1;
+        if publish.qos == QoS::AtMostOnce && !publish.retain {
+            // Nothing to check, nothing to answer.
+            return self.take_in(now, conn, publish, effects).map(drop);
+        }
         let before = self.seq;
         let session = self.online(conn).session;
         self.check_quota(conn, publish)?;
@@ -94,11 +98,12 @@ impl Broker {
         publish: &PublishRef<'_>,
         effects: &mut Effects,
     ) -> Result<ReasonCode, Fault> {
-        let topic = self.resolve_alias(conn, publish)?;
-        if let (None, Some(properties)) = (&topic, publish.properties.as_forwardable()) {
+        if let Some(properties) = publish.properties.as_forwardable() {
+            // No alias among them.
             let parts = Parts::of(publish, publish.topic, properties, now);
             return self.publish_for(now, conn, parts, effects);
         }
+        let topic = self.resolve_alias(conn, publish)?;
         let mut rewritten = std::mem::take(&mut effects.rewritten);
         rewritten.set(topic, &publish.properties);
         let reason = self.publish_for(now, conn, rewritten.parts(publish, now), effects);
@@ -134,7 +139,7 @@ impl Broker {
             };
             return Ok(Some(Rc::clone(topic)));
         }
-        *known = Some(publish.topic.into());
+        *known = Some(publish.topic.as_str().into());
         Ok(None)
     }
 
@@ -151,8 +156,9 @@ impl Broker {
         let session = online.session;
         let mut last = online.last_topic.take().unwrap_or_default();
         let generation = self.store.router.generation();
-        let is_known = last.topic == topic && !last.topic.is_empty();
+        let is_known = topic == *last.topic && !topic.is_empty();
         if !is_known || last.generation != generation {
+            let topic = topic.as_str();
             let parsed = Topic::parse(topic).map_err(|invalid| match invalid {
                 Invalid::TooDeep => {
                     Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
@@ -172,10 +178,10 @@ impl Broker {
             last.topic.push_str(topic);
             last.generation = generation;
         }
-        let reason = if self.allows_all || self.may_publish(conn, topic) {
+        let reason = if self.allows_all || self.may_publish(conn, &last.topic) {
             self.spread(now, &last.matches, &mut Source::received(parts, session), effects)
         } else {
-            self.deny(conn, topic)
+            self.deny(conn, &last.topic)
         };
         self.keep_last_topic(conn, last);
         Ok(reason)
@@ -218,7 +224,7 @@ impl Broker {
     /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7].
     fn retain(&mut self, source: &mut Source<'_>, effects: &mut Effects) {
         if source.parts.payload.is_empty() {
-            self.unretain(source.parts.topic, effects);
+            self.unretain(source.parts.topic.as_str(), effects);
             return;
         }
         let message = source.keep(&mut self.store);
@@ -242,7 +248,7 @@ impl Broker {
         message: &Message,
         effects: &mut Effects,
     ) {
-        let Ok(topic) = Topic::parse(message.topic()) else { return };
+        let Ok(topic) = Topic::parse(message.topic().as_str()) else { return };
         let parts = Parts { created: now, ..message.parts() };
         let mut matches = std::mem::take(&mut self.matches);
         self.store.router.matches(topic, Some(publisher), &mut matches);
@@ -251,12 +257,7 @@ impl Broker {
     }
 
     /// PUBREL: the identifier is free again ([MQTT-4.3.3-11], [MQTT-4.3.3-12] of 5.0).
-    pub(super) fn on_pubrel(
-        &mut self,
-        conn: ConnId,
-        packet_id: PacketId,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn on_pubrel(&mut self, conn: ConnId, packet_id: PacketId, effects: &mut Effects) {
         let session = self.online(conn).session;
         let inbound = self.store.session(session).inbound.as_ref();
         // One that is not known is a repetition: it is answered like the first, so that the client

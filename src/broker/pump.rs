@@ -9,8 +9,9 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Sending, Source, Terms, charge, has_window, identifiers, remaining};
+use super::deliver::{Sending, has_window};
 use super::link::Resume;
+use super::source::{Source, Terms, charge, identifiers, remaining};
 use super::{Broker, ConnId, Effects};
 use crate::codec::{AckKind, QoS, ReasonCode};
 use crate::message::{Delivery, Message};

@@ -9,8 +9,8 @@
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use super::deliver::{Terms, identifiers};
 use super::pump::Offer;
+use super::source::{Terms, identifiers};
 use super::{Broker, Effects, Timer};
 use crate::codec::SubscribeOptions;
 use crate::message::Message;
@@ -47,7 +47,7 @@ impl Broker {
                     }
                     return;
                 }
-                last = Some(message.topic().into());
+                last = Some(message.topic().as_str().into());
             }
             match scan {
                 Scan::Done => self.change(id, Change::CursorDone { filter }, effects),

@@ -280,7 +280,7 @@ impl Store {
     /// The topic of a retained message that has expired.
     pub(super) fn expired_retained(&self, now: Time) -> Option<Box<str>> {
         let ((at, _), message) = self.expiring.first_key_value()?;
-        (*at <= now).then(|| message.topic().into())
+        (*at <= now).then(|| message.topic().as_str().into())
     }
 
     /// Whether a session is there.

@@ -197,7 +197,7 @@ mod tests {
 
     fn message(payload: &[u8]) -> Rc<Message> {
         let parts = Parts {
-            topic: "t",
+            topic: "t".into(),
             properties: &[],
             payload,
             qos: QoS::AtMostOnce,

@@ -35,7 +35,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::rc::Rc;
 
-use crate::codec::{Packet, PublishHead, QoS, Version};
+use crate::codec::{Packet, PublishHead, QoS, Text, Version};
 use crate::message::Message;
 use crate::metrics::Gauge;
 use crate::persistence::Seq;
@@ -345,7 +345,7 @@ impl Output {
             Alias::None => {}
             Alias::Known(alias) => {
                 head.topic_alias = Some(alias);
-                head.topic = "";
+                head.topic = Text::default();
             }
             Alias::Free(alias) => {
                 head.topic_alias = Some(alias);

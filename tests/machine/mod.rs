@@ -16,7 +16,8 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use mqtt_broker::broker::{
-    Broker, ConnId, Effect, Effects, End, Event, MessageRef, Options, Outgoing, Seq, Storage, Target,
+    Broker, ConnId, Effect, Effects, End, Event, MessageRef, Options, Outgoing, Seq, Storage,
+    Target,
 };
 use mqtt_broker::codec::{
     self, Decoder, Incoming, Limits, Packet, Publish, PublishHead, PublishRef, ReasonCode, Version,
@@ -79,7 +80,8 @@ impl Machine {
     /// Tells the broker something and does what it wants.
     pub(crate) fn handle(&mut self, event: Event<'_>) -> Vec<Said> {
         let mut effects = Effects::new();
-        let publish = if let Event::Published { publish, .. } = &event { Some(*publish) } else { None };
+        let publish =
+            if let Event::Published { publish, .. } = &event { Some(*publish) } else { None };
         self.broker.handle(self.now, event, &mut effects);
         let said = self.perform(&mut effects, publish);
         self.disk.end_unit();

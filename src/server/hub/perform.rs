@@ -160,6 +160,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     }
 
     /// Notes that the write phase is to look at a connection.
+    #[inline]
     fn list_for_writing(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
         if connection.flags.raise(Flags::IN_WRITING) {
