@@ -90,13 +90,15 @@ impl Broker {
             let who = name(&self.online(conn).identity);
             debug!("Client {who} refused a message: {}", ack.reason.name());
         }
-        let outbound = self.store.session(session).outbound.as_ref();
-        let place = outbound.and_then(|outbound| outbound.place(ack.packet_id));
-        self.change(session, Change::Settled(ack.packet_id), effects);
-        let online = self.online_mut(conn);
         // An acknowledgement of what only an earlier connection sent gives no quota back: this
         // one has not taken any for it.
-        if online.resume.is_none_or(|resume| place <= resume.after) {
+        let is_ours = self.online(conn).resume.is_none_or(|resume| {
+            let outbound = self.store.session(session).outbound.as_ref();
+            outbound.and_then(|outbound| outbound.place(ack.packet_id)) <= resume.after
+        });
+        self.change(session, Change::Settled(ack.packet_id), effects);
+        let online = self.online_mut(conn);
+        if is_ours {
             // 5.0, 4.9: never above what it began with.
             online.quota = online.quota.saturating_add(1).min(online.quota_max);
         }
