@@ -226,7 +226,7 @@ impl Model {
     pub(in super::super) fn crashed(&mut self, now: Time, lost: &Self) {
         // Nobody takes one session for another.
         self.openings = lost.openings;
-        self.seq = Seq(0);
+        (self.seq, self.ended) = (Seq(0), Seq(0));
         self.begin(now);
         self.links.clear();
         self.expected = Default::default();

@@ -197,6 +197,8 @@ pub(super) struct Model {
     /// Number of the newest record, and of the newest before this event.
     seq: Seq,
     before: Seq,
+    /// Number of the newest record that ended a session.
+    ended: Seq,
     /// The event repeats a QoS 2 message.
     is_repeated: bool,
 }
@@ -218,6 +220,7 @@ impl Model {
             openings: 0,
             seq: Seq(0),
             before: Seq(0),
+            ended: Seq(0),
             is_repeated: false,
         }
     }
