@@ -153,7 +153,7 @@ impl World {
         let mut house = House::new();
         let mut join = |id: String, packets: &[u8]| {
             let client = house.accept();
-            let connect = bytes(&Packet::Connect(Connect::new(id)));
+            let connect = bytes(&Packet::Connect(Connect::new(id).keep_alive(0)));
             assert_eq!(house.exchange(&client, &connect), 4, "CONNACK");
             house.exchange(&client, packets);
             client
