@@ -123,6 +123,16 @@ impl Session {
     const fn is_kept(&self) -> bool {
         self.expiry > 0
     }
+
+    fn ends(&self) -> Option<Time> {
+        let detached = self.detached?;
+        (self.expiry < u32::MAX).then(|| detached.plus_secs(self.expiry))
+    }
+
+    fn will_due(&self) -> Option<Time> {
+        let (_, delay) = self.will.as_ref()?;
+        Some(self.detached?.plus_secs(*delay))
+    }
 }
 
 #[derive(Clone, Debug, Default)]
