@@ -78,6 +78,7 @@ impl Broker {
             self.leave_groups_durably(id, effects);
             let closed = Record::Session(self.store.session(id).number, Change::Closed);
             self.record(closed, effects);
+            self.ended = self.seq;
             self.store.change(id, attached);
         } else {
             self.change(id, attached, effects);
@@ -206,7 +207,11 @@ impl Broker {
         let orphans = self.orphans(id);
         self.count_ended(id);
         self.leave_groups(id, effects);
+        let was_kept = self.store.session(id).is_kept();
         self.change(id, Change::Closed, effects);
+        if was_kept {
+            self.ended = self.seq;
+        }
         for (group, delivery) in orphans {
             self.redeliver(now, group, delivery, effects);
         }

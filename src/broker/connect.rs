@@ -338,8 +338,9 @@ impl Broker {
             topic_alias_maximum: topic_alias_maximum.min(self.options.topic_alias_maximum_out),
             maximum_packet_size,
         });
-        // Who is told that an old session is gone must not meet it again after a crash.
-        let after = self.gate_since(before, session);
+        // Who is told that an old session is gone must not meet it again after a crash, even if
+        // it went a while ago.
+        let after = self.gate_since(before, session).max(self.ended);
         self.send(conn, Packet::ConnAck(answer), after, effects);
         if self.storage != Storage::Well {
             self.hold(now, conn, true, effects);

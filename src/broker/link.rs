@@ -220,3 +220,12 @@ impl Links {
         )
     }
 }
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const LINK_BYTES: usize = size_of::<Slot>();
+    pub(crate) const JUDGING_BYTES: usize = size_of::<Judging>();
+    pub(crate) const ONLINE_BYTES: usize = size_of::<Online>();
+    pub(crate) const LAST_TOPIC_BYTES: usize = size_of::<LastTopic>();
+}

@@ -111,6 +111,8 @@ pub struct Broker {
     rng: Rng,
     /// Of the newest record.
     seq: Seq,
+    /// Of the newest record that ended a session.
+    ended: Seq,
     storage: Storage,
     /// Set by `Stopping`: nobody is let in any more.
     is_stopping: bool,
@@ -144,6 +146,7 @@ impl Broker {
             counters: Counters::default(),
             rng,
             seq: Seq(0),
+            ended: Seq(0),
             storage: Storage::Well,
             is_stopping: false,
             doomed: Vec::new(),

@@ -351,3 +351,9 @@ fn sent(session: &mut Session, is_kept: bool, packet_id: PacketId, mut delivery:
     let qos = delivery.qos;
     session.outbound_mut().send(packet_id, qos, delivery);
 }
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const EXPIRING_BYTES: usize = size_of::<((Time, u64), Rc<Message>)>();
+}

@@ -270,6 +270,12 @@ fn id_of(at: u64) -> PacketId {
     PacketId::new(id).expect("not 0")
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl<T> Outbound<T> {
+    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -276,5 +276,11 @@ impl<V: Topical> Ord for Keyed<V> {
     }
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl<V: Topical> Topics<V> {
+    pub(crate) const VALUE_BYTES: usize = size_of::<Keyed<V>>();
+}
+
 #[cfg(test)]
 mod tests;

@@ -161,6 +161,12 @@ impl Chunks {
     }
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl Chunks {
+    pub(super) const SPLICE_BYTES: usize = size_of::<Splice>();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -379,5 +379,15 @@ fn borrowed<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a m
     buffers.get_or_insert_with(|| pool.take())
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl Output {
+    pub(crate) const BUFFERS_BYTES: usize = size_of::<Buffers>();
+    pub(crate) const ALIASES_BYTES: usize = size_of::<Aliases>();
+    pub(crate) const GATED_BYTES: usize = size_of::<Gated>();
+    pub(crate) const PARCEL_BYTES: usize = size_of::<Parcel>();
+    pub(crate) const SPLICE_BYTES: usize = Chunks::SPLICE_BYTES;
+}
+
 #[cfg(test)]
 mod tests;

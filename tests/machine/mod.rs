@@ -23,6 +23,7 @@ use mqtt_broker::codec::{
     self, Decoder, Incoming, Limits, Packet, Publish, PublishHead, PublishRef, ReasonCode, Version,
 };
 use mqtt_broker::message::Parts;
+use mqtt_broker::persistence::{Change, Record};
 use mqtt_broker::session::{AllowAll, Peer};
 use mqtt_broker::time::Time;
 
@@ -33,8 +34,8 @@ use wire::{Frame, Wire};
 /// What a broker wanted, in order; packets as a client reads them.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// A record, which is the n-th.
-    Recorded(Seq),
+    /// A record, which is the n-th, and whether it is the end of a session.
+    Recorded(Seq, bool),
     /// A packet that is no PUBLISH.
     Sent { conn: ConnId, packet: Packet, after: Seq },
     /// A PUBLISH to one receiver.
@@ -236,7 +237,10 @@ impl Machine {
         let mut said = Vec::with_capacity(effects.list.len());
         for effect in std::mem::take(&mut effects.list) {
             match effect {
-                Effect::Record(record) => said.push(Said::Recorded(self.disk.append(record))),
+                Effect::Record(record) => {
+                    let is_end = matches!(record, Record::Session(_, Change::Closed));
+                    said.push(Said::Recorded(self.disk.append(record), is_end));
+                }
                 Effect::Send { conn, what, after } => said.push(self.send(conn, what, after)),
                 Effect::Deliver { message, start, len } => {
                     let (start, len) = (start as usize, len as usize);
