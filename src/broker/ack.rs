@@ -96,7 +96,7 @@ impl Broker {
         let online = self.online_mut(conn);
         // An acknowledgement of what only an earlier connection sent gives no quota back: this
         // one has not taken any for it.
-        if online.resume.is_none_or(|resume| place <= resume.after) {
+        if online.resume.as_ref().is_none_or(|resume| place <= resume.after) {
             // 5.0, 4.9: never above what it began with.
             online.quota = online.quota.saturating_add(1).min(online.quota_max);
         }

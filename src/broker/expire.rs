@@ -38,7 +38,8 @@ impl Broker {
             return self.arm_link(conn);
         }
         match link {
-            Link::Awaiting { peer, .. } => {
+            Link::Awaiting(awaiting) => {
+                let peer = awaiting.peer;
                 warn!("Client at {peer} sent no CONNECT in time, disconnecting");
                 self.abandon(conn, effects);
             }
