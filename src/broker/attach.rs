@@ -171,7 +171,7 @@ impl Broker {
             effects.list.push(Effect::Unjudge { conn });
         }
         self.disarm_link(conn);
-        self.links.replace(conn, Link::Vacant);
+        self.links.vacate(conn);
     }
 
     /// Takes a connection from its session, which ends now or waits.

@@ -30,7 +30,7 @@ impl Broker {
             let armed = self.links.armed(conn);
             assert!(armed <= due, "{conn:?} has a timer no later than its deadline");
             if armed < Time::NEVER {
-                assert!(self.timers.has(armed, Timer::Link(conn)), "{conn:?} has its entry");
+                assert!(self.timers.has(armed, Timer::Link(conn.slot)), "{conn:?} has its entry");
             }
             let Link::Online(online) = link else { continue };
             assert_eq!(

@@ -19,7 +19,11 @@ impl Broker {
     pub(super) fn on_tick(&mut self, now: Time, effects: &mut Effects<'_>) {
         while let Some(timer) = self.timers.due(now) {
             match timer {
-                Timer::Link(conn) => self.on_link_due(now, conn, effects),
+                Timer::Link(slot) => {
+                    if let Some(conn) = self.links.in_slot(slot) {
+                        self.on_link_due(now, conn, effects);
+                    }
+                }
                 Timer::Session(number) => self.on_session_due(now, number, effects),
                 Timer::Scan => self.on_scan_due(now, effects),
             }

@@ -12,6 +12,7 @@
 use std::rc::Rc;
 
 use crate::codec::{Connect, Version};
+use crate::crowd;
 use crate::router::Matches;
 use crate::session::{ConnId, Identity, Peer, Place, SessionId};
 use crate::time::Time;
@@ -133,6 +134,8 @@ impl Link {
 #[derive(Debug, Default)]
 pub(super) struct Links {
     slots: Vec<Slot>,
+    /// How many are not vacant.
+    len: usize,
 }
 
 #[derive(Debug)]
@@ -156,6 +159,26 @@ impl Links {
         let slot = &mut self.slots[slot];
         assert!(matches!(slot.link, Link::Vacant), "a slot has one connection at a time");
         *slot = Slot { serial: conn.serial, armed: Time::NEVER, link };
+        self.len += 1;
+    }
+
+    /// A connection is gone.
+    pub(super) fn vacate(&mut self, conn: ConnId) {
+        if matches!(self.get(conn), None | Some(Link::Vacant)) {
+            return;
+        }
+        self.replace(conn, Link::Vacant);
+        self.len -= 1;
+        if crowd::has_left(self.len, self.slots.capacity()) {
+            let used = self.slots.iter().rposition(|slot| !matches!(slot.link, Link::Vacant));
+            self.slots.truncate(used.map_or(0, |last| last + 1));
+            self.slots.shrink_to_fit();
+        }
+    }
+
+    /// The connection in a slot.
+    pub(super) fn in_slot(&self, slot: u32) -> Option<ConnId> {
+        self.slots.get(slot as usize).map(|found| ConnId { slot, serial: found.serial })
     }
 
     /// The link of a connection, unless it is gone.

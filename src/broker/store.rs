@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::codec::PacketId;
+use crate::crowd;
 use crate::map::{self, Map};
 use crate::message::{Delivery, Message};
 use crate::metrics::Gauge;
@@ -131,7 +132,7 @@ impl Store {
             entry.remove();
         }
         self.by_number.remove(&session.number);
-        if self.sessions.len() < self.sessions.capacity() / 4 {
+        if crowd::has_left(self.sessions.len(), self.sessions.capacity()) {
             self.shrink();
         }
     }
