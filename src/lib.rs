@@ -52,7 +52,7 @@
 //! message                              what waits in queues and windows
 //! topic_matcher                        topics, filters, trees
 //! codec                                bytes <-> packets
-//! time  rng  map  few  metrics  cli    numbers, tables, small things
+//! time rng map few crowd metrics cli   numbers, tables, small things
 //! ```
 //!
 //! # How a PUBLISH travels
@@ -76,6 +76,7 @@ pub mod broker;
 pub mod cli;
 pub mod client;
 pub mod codec;
+pub mod crowd;
 pub mod few;
 pub mod map;
 pub mod message;

@@ -92,7 +92,7 @@ impl Broker {
         }
         // An acknowledgement of what only an earlier connection sent gives no quota back: this
         // one has not taken any for it.
-        let is_ours = self.online(conn).resume.is_none_or(|resume| {
+        let is_ours = self.online(conn).resume.as_ref().is_none_or(|resume| {
             let outbound = self.store.session(session).outbound.as_ref();
             outbound.and_then(|outbound| outbound.place(ack.packet_id)) <= resume.after
         });

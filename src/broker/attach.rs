@@ -62,7 +62,7 @@ impl Broker {
         for due in [session.will_due(), session.expires()].into_iter().flatten() {
             self.timers.disarm(due, Timer::Session(number));
         }
-        if session.will.is_some() {
+        if session.will().is_some() {
             // Back in time: the Will of the old connection is not published ([MQTT-3.1.3-9]).
             self.change(id, Change::WillCleared, effects);
         }
@@ -166,7 +166,7 @@ impl Broker {
             effects.list.push(Effect::Unjudge { conn });
         }
         self.disarm_link(conn);
-        self.links.replace(conn, Link::Vacant);
+        self.links.vacate(conn);
     }
 
     /// Takes a connection from its session, which ends now or waits.
@@ -182,7 +182,7 @@ impl Broker {
         let id = online.session;
         let session = self.store.session_mut(id);
         session.conn = None;
-        if !with_will && session.will.is_some() {
+        if !with_will && session.will().is_some() {
             self.change(id, Change::WillCleared, effects);
         }
         let session = self.store.session(id);
@@ -220,8 +220,8 @@ impl Broker {
     /// Publishes a session's Will, if it has one, and forgets it ([MQTT-3.1.2-8],
     /// [MQTT-3.1.2-10] of 3.1.1 and 5.0).
     pub(super) fn publish_will(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
-        let Some(will) = self.store.session(id).will.clone() else { return };
-        let KeptWill { message, .. } = *will;
+        let Some(will) = self.store.session(id).will().cloned() else { return };
+        let KeptWill { message, .. } = will;
         self.change(id, Change::WillCleared, effects);
         debug!("Publishing the Will on {}", Shown(message.topic().as_str()));
         self.publish_kept(now, id, &message, effects);

@@ -85,8 +85,8 @@ impl Broker {
         let Some(armed) = self.links.armed_mut(conn) else { return };
         if due < *armed {
             let old = std::mem::replace(armed, due);
-            self.timers.disarm(old, Timer::Link(conn));
-            self.timers.arm(due, Timer::Link(conn));
+            self.timers.disarm(old, Timer::Link(conn.slot));
+            self.timers.arm(due, Timer::Link(conn.slot));
         }
     }
 
@@ -94,7 +94,7 @@ impl Broker {
     pub(super) fn disarm_link(&mut self, conn: ConnId) {
         if let Some(armed) = self.links.armed_mut(conn) {
             let old = std::mem::replace(armed, Time::NEVER);
-            self.timers.disarm(old, Timer::Link(conn));
+            self.timers.disarm(old, Timer::Link(conn.slot));
         }
     }
 

@@ -19,7 +19,11 @@ impl Broker {
     pub(super) fn on_tick(&mut self, now: Time, effects: &mut Effects) {
         while let Some(timer) = self.timers.due(now) {
             match timer {
-                Timer::Link(conn) => self.on_link_due(now, conn, effects),
+                Timer::Link(slot) => {
+                    if let Some(conn) = self.links.in_slot(slot) {
+                        self.on_link_due(now, conn, effects);
+                    }
+                }
                 Timer::Session(number) => self.on_session_due(now, number, effects),
                 Timer::Scan => self.on_scan_due(now, effects),
             }
@@ -38,7 +42,8 @@ impl Broker {
             return self.arm_link(conn);
         }
         match link {
-            Link::Awaiting { peer, .. } => {
+            Link::Awaiting(awaiting) => {
+                let peer = awaiting.peer;
                 warn!("Client at {peer} sent no CONNECT in time, disconnecting");
                 self.abandon(conn, effects);
             }

@@ -127,7 +127,7 @@ impl Broker {
         let aliases = self
             .online_mut(conn)
             .aliases
-            .get_or_insert_with(|| vec![None; usize::from(highest)].into_boxed_slice());
+            .get_or_insert_with(|| Box::new(vec![None; usize::from(highest)]));
         // A reload may have raised the limit since; the client was told the old one.
         let Some(known) = aliases.get_mut(usize::from(alias) - 1) else {
             let what = "topic alias out of range";

@@ -53,7 +53,7 @@ impl Broker {
     pub(super) fn pump(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let session = self.store.session(id);
         let Some(conn) = session.conn else { return };
-        let has_groups = !session.groups.is_empty();
+        let has_groups = !session.groups().is_empty();
         let Some(online) = self.links.online(conn) else { return };
         if online.resume.is_some() && !self.pump_window(now, id, conn, effects) {
             return;
@@ -64,7 +64,7 @@ impl Broker {
         if has_groups {
             self.pump_groups(now, id, effects);
         }
-        if self.store.session(id).cursors.is_some() {
+        if self.store.session(id).cursors().is_some() {
             self.pump_cursors(now, id, effects);
         }
     }
@@ -77,7 +77,7 @@ impl Broker {
         conn: ConnId,
         effects: &mut Effects,
     ) -> bool {
-        while let Some(Resume { after }) = self.online(conn).resume {
+        while let Some(after) = self.online(conn).resume.as_ref().map(|resume| resume.after) {
             let outbound = self.store.session(id).outbound.as_ref();
             let next = outbound.and_then(|outbound| {
                 let (place, packet_id) = outbound.after(after)?;
@@ -111,7 +111,7 @@ impl Broker {
                     }
                 }
             }
-            self.online_mut(conn).resume = Some(Resume { after: Some(place) });
+            self.online_mut(conn).resume = Some(Box::new(Resume { after: Some(place) }));
         }
         true
     }
@@ -209,7 +209,7 @@ impl Broker {
     /// Sends what waits for the shared subscriptions this session is a member of.
     fn pump_groups(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let mut next = 0;
-        while let Some(&number) = self.store.session(id).groups.as_slice().get(next) {
+        while let Some(&number) = self.store.session(id).groups().get(next) {
             let front = self.store.router.group(GroupId(number)).and_then(|group| {
                 let member = group.members.find(id)?;
                 Some((*member, group.queue.front()?.message.clone()?))

@@ -24,7 +24,7 @@ impl Broker {
     /// Sends retained messages for subscriptions that are owed them.
     pub(super) fn pump_cursors(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         loop {
-            let cursors = self.store.session(id).cursors.as_ref();
+            let cursors = self.store.session(id).cursors();
             let Some((filter, after)) = cursors.and_then(|cursors| cursors.first_key_value())
             else {
                 return;

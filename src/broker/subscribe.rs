@@ -202,7 +202,7 @@ impl Broker {
 
     /// A session that ends leaves its shared subscriptions.
     pub(super) fn leave_groups(&mut self, session: SessionId, effects: &mut Effects) {
-        let groups = self.store.session(session).groups.as_slice().to_vec();
+        let groups = self.store.session(session).groups().to_vec();
         for group in groups {
             self.leave_group(session, group, effects);
         }
@@ -223,7 +223,7 @@ impl Broker {
 
     /// A session that will end with its connection makes nothing durable any more.
     pub(super) fn leave_groups_durably(&mut self, session: SessionId, effects: &mut Effects) {
-        let groups = self.store.session(session).groups.as_slice().to_vec();
+        let groups = self.store.session(session).groups().to_vec();
         for group in groups {
             self.forget_queue(group, true, effects);
         }

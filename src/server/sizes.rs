@@ -27,17 +27,17 @@ const CONNECTION: &[Row] = &[
     ("connection, of the loop", size_of::<Connection<TcpStream>>(), 104),
     ("  decoder, in it", size_of::<Decoder>(), 40),
     ("  output, in it", size_of::<Output>(), 32),
-    ("link, of the broker", Broker::LINK_BYTES, 64),
+    ("link, of the broker", Broker::LINK_BYTES, 32),
     ("before it is let in", Broker::JUDGING_BYTES, 296),
-    ("once it is let in", Broker::ONLINE_BYTES, 168),
+    ("once it is let in", Broker::ONLINE_BYTES, 152),
     ("if it publishes", Broker::LAST_TOPIC_BYTES, 128),
-    ("if it has a deadline", Broker::TIMER_BYTES, 24),
+    ("if it has a deadline", Broker::TIMER_BYTES, 16),
     ("while something waits to be written", Output::BUFFERS_BYTES, 120),
     ("if it was given topic aliases", Output::ALIASES_BYTES, 24),
 ];
 
 const SESSION: &[Row] = &[
-    ("session", size_of::<Session>(), 152),
+    ("session", size_of::<Session>(), 104),
     ("if something waits", size_of::<Queue>(), 80),
     ("if QoS 1 or 2 was sent", size_of::<Outbound<Delivery>>(), 48),
     ("if QoS 2 was received", size_of::<Inbound>(), 32),
@@ -60,8 +60,13 @@ const MESSAGE: &[Row] = &[
     ("with a payload written from where it lies", Output::SPLICE_BYTES, 16),
     ("passing: what was received", size_of::<Incoming<'_>>(), 80),
     ("passing: its parts", size_of::<Parts<'_>>(), 72),
-    ("passing: a reference", size_of::<MessageRef>(), 72),
-    ("passing: an effect", size_of::<Effect>(), 80),
+<<<<<<< HEAD
+    ("passing: a reference", size_of::<MessageRef>(), 8),
+    ("passing: an effect", size_of::<Effect>(), 48),
+=======
+    ("passing: a reference", size_of::<MessageRef>(), 8),
+    ("passing: an effect", size_of::<Effect>(), 48),
+>>>>>>> main
     ("passing: a receiver", size_of::<Target>(), 48),
 ];
 

@@ -49,7 +49,8 @@ use super::connection::{Connection, Flags, Phase};
 /// A stream socket that does not block.
 ///
 /// As with a kernel's, a read that gives less than it could means that there is no more for now,
-/// and a write that takes less than it could that there is no more space for now.
+/// or that the end is next if a poll has seen it before; and a write that takes less than it could
+/// that there is no more space for now.
 pub trait Socket: io::Read + io::Write {
     /// Says that nothing more will be written.
     ///
@@ -211,6 +212,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         let conn = ConnId { slot, serial: self.serial };
         log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);
         self.tell(now, Event::Opened { conn, peer });
+        // Its CONNECT is mostly there by now: a read is cheaper than another poll.
+        self.connections[conn.slot as usize].flags.set(Flags::READABLE);
+        self.list(conn.slot);
         conn
     }
 
