@@ -22,11 +22,14 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.file.as_str(), self.line) {
-            ("", _) => write!(f, "{}", self.what),
-            (file, 0) => write!(f, "{file}: {}", self.what),
-            (file, line) => write!(f, "{file}:{line}: {}", self.what),
-        }
+        let place = match (self.file.as_str(), self.line) {
+            ("", _) => String::new(),
+            (file, 0) => format!("{file}: "),
+            (file, line) => format!("{file}:{line}: "),
+        };
+        // It goes to a terminal or a log, where what a file holds must not be an order.
+        let text = place + &self.what;
+        f.write_str(&text.replace(char::is_control, "?"))
     }
 }
 
