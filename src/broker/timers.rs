@@ -64,3 +64,9 @@ impl Timers {
         Some(timer)
     }
 }
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const TIMER_BYTES: usize = size_of::<(Time, Timer)>();
+}

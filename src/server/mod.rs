@@ -17,6 +17,8 @@ mod listen;
 pub mod options;
 mod run;
 mod signals;
+#[cfg(test)]
+mod sizes;
 
 use std::fmt;
 use std::io;
