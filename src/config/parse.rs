@@ -165,6 +165,10 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, name: &str, at: At) {
+        if self.report.is_full() {
+            // Nobody reads it, and looking for the nearest name takes its time.
+            return self.error(at, "");
+        }
         let advice = options::nearest(name).map_or_else(
             || "mqtt-broker.conf(5) lists all options".into(),
             |near| format!("did you mean {near}?"),

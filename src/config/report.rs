@@ -41,11 +41,16 @@ pub(super) struct Report {
 }
 
 /// Problems of one sort that are told.
-pub(super) const PROBLEMS_MAX: usize = 100;
+const PROBLEMS_MAX: usize = 100;
 
 impl Report {
     pub(super) fn error(&mut self, raw: &Raw, at: At, what: &str) {
         push(&mut self.errors, raw, at, what);
+    }
+
+    /// Whether no further error is told.
+    pub(super) const fn is_full(&self) -> bool {
+        self.errors.len() >= PROBLEMS_MAX
     }
 
     pub(super) fn warn(&mut self, raw: &Raw, at: At, what: &str) {
