@@ -245,7 +245,7 @@ impl Broker {
         self.counters.packets_received += 1;
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
-            Some(Link::Awaiting(_)) => self.on_first(now, conn, packet, effects),
+            Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
             Some(Link::Judging(_)) => self.on_while_judging(&packet),
             Some(Link::Online(online)) => {
                 // Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
@@ -308,8 +308,8 @@ impl Broker {
         error: codec::Error,
         effects: &mut Effects<'_>,
     ) {
-        if let Some(Link::Awaiting(awaiting)) = self.links.get(conn) {
-            warn!("Client at {} disconnected: {error}", awaiting.peer);
+        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
+            warn!("Client at {peer} disconnected: {error}");
             self.refuse_garbled(conn, version, &error, effects);
         } else {
             let what = error.what();
@@ -326,8 +326,8 @@ impl Broker {
                 warn!("Client {who} disconnected: {} ({})", fault.what, fault.code.name());
                 self.dismiss(now, conn, fault.code, Some(fault.what), effects);
             }
-            Some(Link::Awaiting(awaiting)) => {
-                warn!("Client at {} disconnected: {}", awaiting.peer, fault.what);
+            Some(Link::Awaiting { peer, .. }) => {
+                warn!("Client at {peer} disconnected: {}", fault.what);
                 self.abandon(conn, effects);
             }
             Some(Link::Judging(judging)) => {
