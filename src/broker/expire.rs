@@ -16,7 +16,7 @@ use crate::session::{Awaiting, SessionId};
 use crate::time::Time;
 
 impl Broker {
-    pub(super) fn on_tick(&mut self, now: Time, effects: &mut Effects<'_>) {
+    pub(super) fn on_tick(&mut self, now: Time, effects: &mut Effects) {
         while let Some(timer) = self.timers.due(now) {
             match timer {
                 Timer::Link(slot) => {
@@ -33,7 +33,7 @@ impl Broker {
         }
     }
 
-    fn on_link_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects<'_>) {
+    fn on_link_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
         let Some(armed) = self.links.armed_mut(conn) else { return };
         *armed = Time::NEVER;
         let Some(link) = self.links.get(conn) else { return };
@@ -68,7 +68,7 @@ impl Broker {
         }
     }
 
-    fn on_session_due(&mut self, now: Time, number: u64, effects: &mut Effects<'_>) {
+    fn on_session_due(&mut self, now: Time, number: u64, effects: &mut Effects) {
         let Some(id) = self.store.numbered(number) else { return };
         let session = self.store.session(id);
         if session.expires().is_some_and(|at| at <= now) {

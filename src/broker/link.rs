@@ -82,6 +82,7 @@ pub(super) struct Online {
     /// Where resending stands; absent once it is done.
     pub(super) resume: Option<Box<Resume>>,
     /// Topics the client has given an alias; index 0 is alias 1.
+    #[expect(clippy::box_collection, reason = "8 bytes where there are none, which is usual")]
     pub(super) aliases: Option<Box<Vec<Option<Rc<str>>>>>,
     /// Who got the last message.
     pub(super) last_topic: Option<Box<LastTopic>>,
@@ -103,6 +104,23 @@ pub(super) struct LastTopic {
 }
 
 impl Online {
+    /// A message of so many bytes is on its way; true if the timer must be looked at.
+    pub(super) fn charge(&mut self, bytes: u32, now: Time, stalled_timeout_ms: u64) -> bool {
+        self.charged += u64::from(bytes);
+        let is_first = self.stalled_by == Time::NEVER;
+        if is_first {
+            self.stalled_by = now.plus_ms(stalled_timeout_ms);
+        }
+        is_first
+    }
+
+    /// Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
+    pub(super) fn heard(&mut self, now: Time) {
+        if self.patience_ms > 0 {
+            self.keep_alive_by = now.plus_ms(u64::from(self.patience_ms));
+        }
+    }
+
     /// Whether a message of so many bytes may be sent now. One that is larger than all the room
     /// there is goes out alone: else it would stop what is behind it for ever.
     pub(super) fn has_room(&self, charge: u32) -> bool {
@@ -228,13 +246,11 @@ impl Links {
     }
 }
 
+/// For `server::sizes`.
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idle_link_is_small() {
-        let size = size_of::<Slot>();
-        assert!(size <= 168, "{size} bytes");
-    }
+impl super::Broker {
+    pub(crate) const LINK_BYTES: usize = size_of::<Slot>();
+    pub(crate) const JUDGING_BYTES: usize = size_of::<Judging>();
+    pub(crate) const ONLINE_BYTES: usize = size_of::<Online>();
+    pub(crate) const LAST_TOPIC_BYTES: usize = size_of::<LastTopic>();
 }

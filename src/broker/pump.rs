@@ -9,8 +9,9 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Sending, Source, Terms, charge, has_window, identifiers, remaining};
+use super::deliver::{Sending, has_window};
 use super::link::Resume;
+use super::source::{Source, Terms, charge, identifiers, remaining};
 use super::{Broker, ConnId, Effects};
 use crate::codec::{AckKind, QoS, ReasonCode};
 use crate::message::{Delivery, Message};
@@ -37,7 +38,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         bytes: usize,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
@@ -49,7 +50,7 @@ impl Broker {
     }
 
     /// Sends what waits, as far as the connection takes it.
-    pub(super) fn pump(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    pub(super) fn pump(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let session = self.store.session(id);
         let Some(conn) = session.conn else { return };
         let has_groups = !session.groups().is_empty();
@@ -74,7 +75,7 @@ impl Broker {
         now: Time,
         id: SessionId,
         conn: ConnId,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> bool {
         while let Some(after) = self.online(conn).resume.as_ref().map(|resume| resume.after) {
             let outbound = self.store.session(id).outbound.as_ref();
@@ -116,7 +117,7 @@ impl Broker {
     }
 
     /// Sends from the session's queue; true if it is empty.
-    fn pump_queue(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) -> bool {
+    fn pump_queue(&mut self, now: Time, id: SessionId, effects: &mut Effects) -> bool {
         loop {
             let front = self.store.session(id).queue.as_ref().and_then(|queue| queue.front());
             let Some(delivery) = front.cloned() else { return true };
@@ -146,7 +147,7 @@ impl Broker {
         delivery: &Delivery,
         message: &Rc<Message>,
         again: Option<crate::codec::PacketId>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Offer {
         let none = Vec::new();
         let terms = Terms {
@@ -206,7 +207,7 @@ impl Broker {
     }
 
     /// Sends what waits for the shared subscriptions this session is a member of.
-    fn pump_groups(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    fn pump_groups(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let mut next = 0;
         while let Some(&number) = self.store.session(id).groups().get(next) {
             let front = self.store.router.group(GroupId(number)).and_then(|group| {
@@ -257,7 +258,7 @@ impl Broker {
         terms: Terms<'_>,
         charge: u32,
         message: &Rc<Message>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let start = effects.targets.len();
         let mut source = Source::shared(message);

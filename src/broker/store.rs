@@ -280,7 +280,7 @@ impl Store {
     /// The topic of a retained message that has expired.
     pub(super) fn expired_retained(&self, now: Time) -> Option<Box<str>> {
         let ((at, _), message) = self.expiring.first_key_value()?;
-        (*at <= now).then(|| message.topic().into())
+        (*at <= now).then(|| message.topic().as_str().into())
     }
 
     /// Whether a session is there.
@@ -351,4 +351,10 @@ fn sent(session: &mut Session, is_kept: bool, packet_id: PacketId, mut delivery:
     }
     let qos = delivery.qos;
     session.outbound_mut().send(packet_id, qos, delivery);
+}
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const EXPIRING_BYTES: usize = size_of::<((Time, u64), Rc<Message>)>();
 }

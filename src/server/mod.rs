@@ -15,6 +15,8 @@ mod listen;
 pub mod options;
 mod run;
 mod signals;
+#[cfg(test)]
+mod sizes;
 
 use std::fmt;
 use std::io;

@@ -216,14 +216,3 @@ impl Drop for Session {
         self.gauge.release(Kind::Session, self.weight());
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_idle_session_is_small() {
-        let size = size_of::<Session>();
-        assert!(size <= 104, "{size} bytes");
-    }
-}

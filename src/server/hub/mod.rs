@@ -93,7 +93,8 @@ pub struct Hub<S, D> {
     questions: Vec<ConnId>,
     /// The one buffer everything is read into; empty while a connection is being read.
     scratch: Box<[u8]>,
-    effects: Effects<'static>,
+    /// Reused from event to event.
+    effects: Option<Box<Effects>>,
     pool: Pool,
     /// When the pool is looked at next, if it holds anything worth it.
     trim_at: Option<Time>,
@@ -155,7 +156,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             credits: Vec::new(),
             questions: Vec::new(),
             scratch: vec![0; READ_BUDGET].into_boxed_slice(),
-            effects: Effects::new(),
+            effects: None,
             pool: Pool::new(),
             trim_at: None,
             limits,
@@ -368,10 +369,12 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     }
 
     fn handle(&mut self, now: Time, event: Event<'_>) {
-        let mut effects: Effects<'_> = std::mem::take(&mut self.effects);
+        let publish =
+            if let Event::Published { publish, .. } = event { Some(publish) } else { None };
+        let mut effects = self.effects.take().unwrap_or_default();
         self.broker.handle(now, event, &mut effects);
-        self.perform(now, &mut effects);
-        self.effects = effects.recycled();
+        self.perform(now, &mut effects, publish);
+        self.effects = Some(effects);
     }
 
     /// The connection, if it is still there.

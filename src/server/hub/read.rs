@@ -120,6 +120,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                 break;
             }
             match decoder.next(&mut input, &limits) {
+                Ok(Some(Incoming::Publish(publish))) => {
+                    self.tell(now, Event::Published { conn, publish: &publish });
+                }
                 Ok(Some(packet)) => {
                     if let Incoming::Other(packet) = &packet
                         && let Packet::Connect(connect) = &**packet
