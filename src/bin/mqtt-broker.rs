@@ -5,29 +5,36 @@
 //! Never does anything a program that embeds the library could not do.
 
 use std::io::{IsTerminal, LineWriter, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
 use log::{LevelFilter, error, info, warn};
 use mqtt_broker::cli::{self, Usage};
+use mqtt_broker::config::{self, Fallback, Reading};
 use mqtt_broker::server::options::BROKER;
-use mqtt_broker::server::{PORT, Server, ServerConfig};
+use mqtt_broker::server::{Disk, Server, ServerConfig};
 use simplelog::{ConfigBuilder, WriteLogger};
 
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(usage)) => {
-            // Nothing is left to be done if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "mqtt-broker: {usage}");
+            complain(&[format!("mqtt-broker: {usage}")]);
             ExitCode::FAILURE
+        }
+        Err(Failure::Config(problems)) => {
+            complain(&problems);
+            ExitCode::from(UNUSABLE)
         }
         Err(Failure::Logged) => ExitCode::FAILURE,
     }
 }
 
+/// Exit code for a configuration that cannot be used.
+const UNUSABLE: u8 = 3;
+
 enum Failure {
     Usage(Usage),
+    Config(Vec<String>),
     Logged,
 }
 
@@ -55,54 +62,78 @@ fn run() -> Result<(), Failure> {
         let what = format!("argument '{extra}' is not expected; 'mqtt-broker --help' says what is");
         return Err(Usage(what).into());
     }
-    let port: u16 = cli::value(&matches, "port", "a number from 0 to 65535")?.unwrap_or(PORT);
-    let hosts = matches.opt_strs("host");
-    let expected = "how many clients may connect, 0 for no limit";
-    let config = ServerConfig {
-        listeners: addresses(&hosts, port)?,
-        max_connections: cli::value(&matches, "max-clients", expected)?.unwrap_or(0),
-        handles_signals: true,
-        ..ServerConfig::default()
-    };
+    let reading = configuration(&matches)?;
+    if matches.opt_present("test-config") {
+        print(&explained(&reading));
+        return Ok(());
+    }
     log_to_stderr(level(matches.opt_present("quiet"), matches.opt_present("verbose")));
-    serve(config, hosts.is_empty())
+    serve(&reading)
 }
 
-fn serve(config: ServerConfig, is_default: bool) -> Result<(), Failure> {
-    let bound = Server::new(config).bind().map_err(|error| {
+/// What the command line and the file it names say.
+fn configuration(matches: &getopts::Matches) -> Result<Reading, Failure> {
+    let fallback = Fallback {
+        hosts: matches.opt_strs("host"),
+        port: cli::value(matches, "port", "a number from 0 to 65535")?,
+    };
+    let mut reading = match matches.opt_str("config") {
+        Some(path) => config::read(&path, &Disk, &fallback)
+            .map_err(|problems| Failure::Config(told(&problems)))?,
+        None => Reading { config: config::without_file(&fallback), warnings: Vec::new() },
+    };
+    let expected = "how many clients may connect, 0 for no limit";
+    if let Some(most) = cli::value(matches, "max-clients", expected)? {
+        reading.config.limits.global_max_connections = most;
+    }
+    let lacks = ServerConfig::lacks(&reading.config);
+    if lacks.is_empty() { Ok(reading) } else { Err(Failure::Config(lacks)) }
+}
+
+fn told(problems: &[config::Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+/// The text of `--test-config`.
+fn explained(reading: &Reading) -> String {
+    let mut text = config::policy(&reading.config);
+    if !reading.warnings.is_empty() {
+        text += "\nWarnings\n";
+    }
+    for warning in told(&reading.warnings) {
+        text += &format!("  {warning}\n");
+    }
+    text
+}
+
+fn serve(reading: &Reading) -> Result<(), Failure> {
+    for warning in &reading.warnings {
+        warn!("{warning}");
+    }
+    // The command line alone says where to listen, or nothing does.
+    let is_open = reading.config.listeners.iter().all(|listener| listener.origin.is_empty());
+    let (mut config, authority) = ServerConfig::from_config(&reading.config).map_err(|what| {
+        if is_open { Failure::Usage(Usage(what)) } else { Failure::Config(vec![what]) }
+    })?;
+    config.handles_signals = true;
+    let bound = Server::new(config).authority(authority).bind().map_err(|error| {
         error!("{error}");
         Failure::Logged
     })?;
     for address in bound.local_addrs() {
         info!("listening on {address}");
     }
-    if is_default {
-        warn!("Everyone who can reach this machine may connect; --host 127.0.0.1 keeps it local");
-    } else if bound.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
-        warn!("Everyone who can reach these addresses may connect");
+    if reading.config.is_local_only {
+        info!("Only this machine may connect: the configuration has no 'listener' line");
+    } else if is_open && bound.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
+        warn!(
+            "Everyone who can reach these addresses may connect; --host 127.0.0.1 keeps it local"
+        );
     }
     bound.run().map_err(|error| {
         error!("{error}");
         Failure::Logged
     })
-}
-
-fn addresses(hosts: &[String], port: u16) -> Result<Vec<SocketAddr>, Usage> {
-    if hosts.is_empty() {
-        return Ok(vec![SocketAddr::from(([0, 0, 0, 0], port))]);
-    }
-    let mut all = Vec::new();
-    for host in hosts {
-        let found = (host.as_str(), port).to_socket_addrs().map_err(|error| {
-            Usage(format!("--host '{host}': give an address or name of this machine ({error})"))
-        })?;
-        for address in found {
-            if !all.contains(&address) {
-                all.push(address);
-            }
-        }
-    }
-    Ok(all)
 }
 
 const fn level(quiet: bool, verbose: bool) -> LevelFilter {
@@ -125,6 +156,13 @@ fn log_to_stderr(level: LevelFilter) {
         .set_location_level(LevelFilter::Off)
         .set_max_level(LevelFilter::Error);
     let _ = WriteLogger::init(level, builder.build(), LineWriter::new(std::io::stderr()));
+}
+
+fn complain(lines: &[String]) {
+    for line in lines {
+        // Nothing is left to be done if standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
 }
 
 fn print(text: &str) {

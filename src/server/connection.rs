@@ -173,12 +173,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_is_small() {
-        let size = size_of::<Connection<mio::net::TcpStream>>();
-        assert!(size <= 120, "{size} bytes");
-    }
-
-    #[test]
     fn flags_are_independent() {
         let mut flags = Flags::default();
         assert!(flags.raise(Flags::HELD) && !flags.raise(Flags::HELD));

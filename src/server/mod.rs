@@ -9,7 +9,9 @@
 mod accept;
 mod clock;
 mod config;
+mod configured;
 mod connection;
+mod files;
 pub mod hub;
 mod listen;
 pub mod options;
@@ -30,6 +32,7 @@ use mio::{Poll, Token, Waker};
 use crate::session::{AllowAll, Authority};
 
 pub use config::{PORT, ServerConfig};
+pub use files::Disk;
 use signals::Signals;
 
 /// A broker that is configured and does not listen yet.

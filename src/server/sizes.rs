@@ -60,8 +60,8 @@ const MESSAGE: &[Row] = &[
     ("with a payload written from where it lies", Output::SPLICE_BYTES, 16),
     ("passing: what was received", size_of::<Incoming<'_>>(), 80),
     ("passing: its parts", size_of::<Parts<'_>>(), 72),
-    ("passing: a reference", size_of::<MessageRef>(), 72),
-    ("passing: an effect", size_of::<Effect>(), 80),
+    ("passing: a reference", size_of::<MessageRef>(), 8),
+    ("passing: an effect", size_of::<Effect>(), 48),
     ("passing: a receiver", size_of::<Target>(), 48),
 ];
 
