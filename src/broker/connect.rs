@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use log::{debug, info};
 
-use super::link::{Awaiting, Judging, Link};
+use super::link::{Judging, Link};
 use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Shown, Storage, Verdict, name};
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
@@ -29,7 +29,7 @@ impl Broker {
         self.counters.connections += 1;
         debug!("New connection from {peer}");
         let by = now.plus_ms(self.options.connect_timeout_ms);
-        self.links.open(conn, Link::Awaiting(Box::new(Awaiting { peer, by })));
+        self.links.open(conn, Link::Awaiting { peer, by });
         self.arm_link(conn);
     }
 
@@ -47,8 +47,8 @@ impl Broker {
         let Packet::Connect(connect) = *packet else {
             return Err(Fault::protocol("the first packet is not CONNECT"));
         };
-        let Some(Link::Awaiting(awaiting)) = self.links.get(conn) else { return Ok(()) };
-        let peer = awaiting.peer;
+        let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) else { return Ok(()) };
+        let peer = *peer;
         let form = (connect.version, connect.properties.maximum_packet_size);
         if let Err(why) = self.on_connect(now, conn, peer, connect, effects) {
             self.refuse(conn, form, why, effects);
@@ -183,8 +183,7 @@ impl Broker {
         effects: &mut Effects,
     ) {
         self.counters.refused += 1;
-        if let Some(Link::Awaiting(awaiting)) = self.links.get(conn) {
-            let peer = awaiting.peer;
+        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
             info!("Client at {peer} refused: {} ({})", why.what, why.code.name());
         }
         // A malformed CONNECT of 3.x is not answered ([MQTT-4.8.0-1]).
@@ -330,7 +329,7 @@ impl Broker {
                 .map_or_else(String::new, |user| format!(", u'{}'", Shown(user))),
         );
         self.disarm_link_if_later(conn, online.keep_alive_by);
-        self.links.replace(conn, Link::Online(Box::new(online)));
+        self.links.replace(conn, Link::Online(online));
         self.arm_link(conn);
         self.counters.connects += 1;
         effects.list.push(Effect::Online {

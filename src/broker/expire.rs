@@ -42,8 +42,7 @@ impl Broker {
             return self.arm_link(conn);
         }
         match link {
-            Link::Awaiting(awaiting) => {
-                let peer = awaiting.peer;
+            Link::Awaiting { peer, .. } => {
                 warn!("Client at {peer} sent no CONNECT in time, disconnecting");
                 self.abandon(conn, effects);
             }

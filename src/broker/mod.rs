@@ -265,7 +265,7 @@ impl Broker {
         self.counters.packets_received += 1;
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
-            Some(Link::Awaiting(_)) => self.on_first(now, conn, packet, effects),
+            Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
             Some(Link::Judging(_)) => self.on_while_judging(&packet),
             Some(Link::Online(online)) => {
                 online.heard(now);
@@ -325,8 +325,8 @@ impl Broker {
         error: codec::Error,
         effects: &mut Effects,
     ) {
-        if let Some(Link::Awaiting(awaiting)) = self.links.get(conn) {
-            warn!("Client at {} disconnected: {error}", awaiting.peer);
+        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
+            warn!("Client at {peer} disconnected: {error}");
             self.refuse_garbled(conn, version, &error, effects);
         } else {
             let what = error.what();
@@ -343,8 +343,8 @@ impl Broker {
                 warn!("Client {who} disconnected: {} ({})", fault.what, fault.code.name());
                 self.dismiss(now, conn, fault.code, Some(fault.what), effects);
             }
-            Some(Link::Awaiting(awaiting)) => {
-                warn!("Client at {} disconnected: {}", awaiting.peer, fault.what);
+            Some(Link::Awaiting { peer, .. }) => {
+                warn!("Client at {peer} disconnected: {}", fault.what);
                 self.abandon(conn, effects);
             }
             Some(Link::Judging(judging)) => {
