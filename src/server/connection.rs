@@ -78,6 +78,8 @@ impl Flags {
     pub(super) const IN_WRITING: Self = Self(1 << 12);
     /// It is on the list of those that wait for storage.
     pub(super) const IN_GATED: Self = Self(1 << 13);
+    /// It sends large messages, and may be read in larger gulps.
+    pub(super) const LARGE: Self = Self(1 << 14);
 
     /// Both.
     pub(super) const fn or(self, other: Self) -> Self {

@@ -17,6 +17,13 @@ use crate::time::Time;
 
 use super::{Flags, Hub, LEAVE_MS, Phase, READ_BUDGET, Socket, UNREAD_MAX};
 
+/// Of one connection and turn while its messages are small: a thousand of them are enough to make
+/// the others wait, and to spread the cost of a system call over.
+pub(super) const SMALL_READ_BUDGET: usize = 64 << 10;
+
+/// From here on a payload is large: what it costs are its bytes.
+const LARGE_PAYLOAD: usize = 4 << 10;
+
 impl<S: Socket, D: Disk> Hub<S, D> {
     pub(super) fn read(&mut self, now: Time) {
         // What is listed meanwhile has its turn next time.
@@ -56,16 +63,20 @@ impl<S: Socket, D: Disk> Hub<S, D> {
 
     /// Reads what there is, a bufferful at the most.
     fn drain(&mut self, now: Time, conn: ConnId, scratch: &mut [u8]) {
-        let mut budget = READ_BUDGET;
+        let mut spent = 0;
         let mut is_at_end = false;
-        while budget > 0 {
+        loop {
             let Some(connection) = self.connection(conn) else { return };
-            if !connection.is_to_read() || !connection.flags.has(Flags::READABLE) {
+            let is_large = connection.flags.has(Flags::LARGE);
+            let budget = if is_large { READ_BUDGET } else { SMALL_READ_BUDGET };
+            if spent >= budget || !connection.is_to_read() || !connection.flags.has(Flags::READABLE)
+            {
                 return;
             }
             if is_at_end {
                 return self.ended(now, conn, End::Peer);
             }
+            let scratch = &mut scratch[..budget];
             match connection.socket.read(scratch) {
                 Ok(0) => return self.ended(now, conn, End::Peer),
                 Ok(count) => {
@@ -79,7 +90,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                             connection.flags.clear(Flags::READABLE);
                         }
                     }
-                    budget = budget.saturating_sub(count);
+                    spent += count;
                     self.decode(now, conn, &scratch[..count]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -121,6 +132,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             }
             match decoder.next(&mut input, &limits) {
                 Ok(Some(Incoming::Publish(publish))) => {
+                    if publish.payload.len() >= LARGE_PAYLOAD {
+                        connection.flags.set(Flags::LARGE);
+                    }
                     self.tell(now, Event::Published { conn, publish: &publish });
                 }
                 Ok(Some(packet)) => {

@@ -217,7 +217,7 @@ fn nobody_is_read_beyond_his_budget() {
     other.send(&mut world, &Packet::PingReq);
     assert_eq!(world.hub.turn(world.now), Some(Duration::ZERO), "more is to be read");
     assert_eq!(other.received(), ["PINGRESP"]);
-    assert_eq!(busy.wire.borrow().to_server.len(), total - READ_BUDGET);
+    assert_eq!(busy.wire.borrow().to_server.len(), total - read::SMALL_READ_BUDGET);
     world.settle();
     assert!(busy.wire.borrow().to_server.is_empty());
     assert_eq!(world.hub.broker.counters().publishes_received, 1000);
