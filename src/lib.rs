@@ -52,7 +52,7 @@
 //! message                              what waits in queues and windows
 //! topic_matcher                        topics, filters, trees
 //! codec                                bytes <-> packets
-//! time  rng  map  few  metrics  cli    numbers, tables, small things
+//! time  stamp  rng  map  few  metrics  cli    numbers, tables, small things
 //! ```
 //!
 //! # How a PUBLISH travels
@@ -86,6 +86,7 @@ pub mod rng;
 pub mod router;
 pub mod server;
 pub mod session;
+pub mod stamp;
 pub mod time;
 pub mod topic_matcher;
 pub mod transport;
