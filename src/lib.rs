@@ -46,7 +46,7 @@
 //!
 //! ```text
 //! server  program                      sockets, signals, the clock
-//! broker  client  transport            the protocol; told the time, told everything
+//! broker  client  transport  config    the protocol; told the time, told everything
 //! router                               who gets what
 //! session  persistence                 what is kept for a client; what must outlive the process
 //! message                              what waits in queues and windows
@@ -76,6 +76,7 @@ pub mod broker;
 pub mod cli;
 pub mod client;
 pub mod codec;
+pub mod config;
 pub mod few;
 pub mod map;
 pub mod message;
