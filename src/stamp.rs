@@ -18,6 +18,9 @@ pub struct Stamp(OffsetDateTime);
 pub struct TimeFormat(OwnedFormatItem);
 
 impl Stamp {
+    /// 1970 began.
+    pub const EPOCH: Self = Self(OffsetDateTime::UNIX_EPOCH);
+
     /// `moment` in local time.
     #[must_use]
     pub fn local(moment: SystemTime) -> Self {

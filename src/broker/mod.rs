@@ -44,6 +44,7 @@ mod shown;
 mod snapshot;
 mod store;
 mod subscribe;
+pub mod target;
 mod timers;
 mod welcome;
 

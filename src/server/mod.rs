@@ -12,6 +12,7 @@ mod config;
 mod connection;
 pub mod hub;
 mod listen;
+pub mod log;
 pub mod options;
 mod run;
 mod signals;

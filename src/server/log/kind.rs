@@ -8,6 +8,7 @@
 use log::{Level, LevelFilter, Metadata};
 
 use crate::broker::target;
+use crate::config::LogTypes;
 
 /// A kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +62,7 @@ impl Kind {
         }
     }
 
-    /// As `log_type` has it, and JSON.
+    /// As `log_type` has it, and so has JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -108,24 +109,20 @@ impl Kind {
 }
 
 impl Kinds {
-    /// No kind.
-    pub const NONE: Self = Self(0);
-    /// Every kind.
-    pub const ALL: Self = Self(u8::MAX);
-
-    /// These and what `log_type` calls `name`: a kind, `all`, `none` (which takes all away), or
-    /// `websockets`, which is a kind elsewhere. `None` for any other name.
+    /// Those that a configuration asks for.
     #[must_use]
-    pub fn and(self, name: &str) -> Option<Self> {
-        match name {
-            "all" => Some(Self::ALL),
-            "none" => Some(Self::NONE),
-            "websockets" => Some(self),
-            _ => {
-                let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name)?;
-                Some(Self(self.0 | kind.bit()))
-            }
-        }
+    pub fn of(types: LogTypes) -> Self {
+        let asked = Kind::ALL.into_iter().filter(|kind| match kind {
+            Kind::Error => types.error,
+            Kind::Warning => types.warning,
+            Kind::Notice => types.notice,
+            Kind::Information => types.information,
+            Kind::Subscribe => types.subscribe,
+            Kind::Unsubscribe => types.unsubscribe,
+            Kind::Debug => types.debug,
+            Kind::Internal => types.internal,
+        });
+        Self(asked.fold(0, |bits, kind| bits | kind.bit()))
     }
 
     /// Whether `kind` is among them.
@@ -147,21 +144,14 @@ impl Kinds {
         levels.max().unwrap_or(LevelFilter::Off)
     }
 
-    /// As a number, and back.
+    /// As a number.
     pub(super) const fn bits(self) -> u8 {
         self.0
     }
 
+    /// From a number.
     pub(super) const fn from_bits(bits: u8) -> Self {
         Self(bits)
-    }
-}
-
-impl Default for Kinds {
-    /// Errors, warnings, notices and information.
-    fn default() -> Self {
-        let usual = [Kind::Error, Kind::Warning, Kind::Notice, Kind::Information];
-        Self(usual.into_iter().fold(0, |bits, kind| bits | kind.bit()))
     }
 }
 
@@ -183,15 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn sets_are_made_of_names() {
-        let some = Kinds::NONE.and("error").and_then(|kinds| kinds.and("debug")).unwrap();
-        assert!(some.has(Kind::Error) && some.has(Kind::Debug) && !some.has(Kind::Notice));
-        assert_eq!(some.level(), LevelFilter::Debug);
-        assert_eq!(some.and("none").unwrap(), Kinds::NONE);
-        assert_eq!(Kinds::NONE.level(), LevelFilter::Off);
-        assert_eq!(Kinds::default().level(), LevelFilter::Info);
-        assert_eq!(Kinds::ALL.level(), LevelFilter::Trace);
-        assert_eq!(some.and("warn"), None);
-        assert!(Kind::ALL.into_iter().all(|kind| Kinds::NONE.and(kind.name()).unwrap().has(kind)));
+    fn a_set_knows_its_members_and_its_level() {
+        let level = |types| Kinds::of(types).level();
+        assert_eq!(level(LogTypes::NONE), LevelFilter::Off);
+        assert_eq!(level(LogTypes::default()), LevelFilter::Info);
+        assert_eq!(level(LogTypes { subscribe: true, ..LogTypes::NONE }), LevelFilter::Debug);
+        assert_eq!(level(LogTypes::ALL), LevelFilter::Trace);
+        let usual = Kinds::of(LogTypes::default());
+        assert!(usual.has(Kind::Notice) && !usual.has(Kind::Debug));
+        assert_eq!(Kinds::from_bits(usual.bits()), usual);
     }
 }
