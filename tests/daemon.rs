@@ -119,10 +119,10 @@ fn it_says_where_it_listens_and_warns() {
     let mut command = Command::new(PROGRAM);
     command.args(["--host", "0.0.0.0", "-p0", "--host", "127.0.0.1"]);
     let daemon = Daemon::spawn(command);
-    assert!(daemon.line().starts_with("[INFO] listening on 0.0.0.0:"));
-    assert!(daemon.line().starts_with("[INFO] listening on 127.0.0.1:"));
+    assert!(daemon.line().starts_with("listening on 0.0.0.0:"));
+    assert!(daemon.line().starts_with("listening on 127.0.0.1:"));
     let warning = daemon.line();
-    assert!(warning.starts_with("[WARN] ") && warning.contains("may connect"), "{warning}");
+    assert!(warning.starts_with("Warning: ") && warning.contains("may connect"), "{warning}");
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn help_and_version_are_told() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));
         assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() < 80), "{text}");
-        for option in ["--host", "--port", "--max-clients", "--verbose", "--quiet", "--version"] {
+        for option in ["--host", "--port", "--max-clients", "--daemon", "--verbose", "--quiet", "--version"] {
             assert!(text.contains(option), "{text}");
         }
     }

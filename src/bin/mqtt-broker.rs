@@ -4,15 +4,19 @@
 //!
 //! Never does anything a program that embeds the library could not do.
 
-use std::io::{IsTerminal, LineWriter, Write};
+use std::fmt::Display;
+use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
-use log::{LevelFilter, error, info, warn};
+use getopts::Matches;
+use log::{error, info, warn};
 use mqtt_broker::cli::{self, Usage};
+use mqtt_broker::config::{DaemonSettings, LogDest, LogSettings, LogTypes};
+use mqtt_broker::server::log::{Logger, Surroundings};
 use mqtt_broker::server::options::BROKER;
+use mqtt_broker::server::process::Process;
 use mqtt_broker::server::{PORT, Server, ServerConfig};
-use simplelog::{ConfigBuilder, WriteLogger};
 
 fn main() -> ExitCode {
     match run() {
@@ -62,17 +66,53 @@ fn run() -> Result<(), Failure> {
         listeners: addresses(&hosts, port)?,
         max_connections: cli::value(&matches, "max-clients", expected)?.unwrap_or(0),
         handles_signals: true,
+        notifies_manager: true,
         ..ServerConfig::default()
     };
-    log_to_stderr(level(matches.opt_present("quiet"), matches.opt_present("verbose")));
-    serve(config, hosts.is_empty())
+    let (mut log, mut daemon) = (LogSettings::default(), DaemonSettings::default());
+    override_settings(&matches, &mut log, &mut daemon);
+    serve(config, hosts.is_empty(), &log, &daemon)
 }
 
-fn serve(config: ServerConfig, is_default: bool) -> Result<(), Failure> {
-    let bound = Server::new(config).bind().map_err(|error| {
-        error!("{error}");
-        Failure::Logged
-    })?;
+/// What the command line says goes before what a file says.
+fn override_settings(matches: &Matches, log: &mut LogSettings, daemon: &mut DaemonSettings) {
+    daemon.daemonize = matches.opt_present("daemon");
+    if matches.opt_present("quiet") {
+        log.types = LogTypes { error: true, ..LogTypes::NONE };
+    } else if matches.opt_present("verbose") {
+        log.types = LogTypes::ALL;
+    }
+    if daemon.daemonize {
+        // A daemon has no terminal, and nobody who reads its standard output.
+        let count = log.destinations.len();
+        log.destinations.retain(|place| !matches!(place, LogDest::Stderr | LogDest::Stdout));
+        if log.destinations.len() < count && !log.destinations.contains(&LogDest::Syslog) {
+            log.destinations.push(LogDest::Syslog);
+        }
+    }
+}
+
+/// Says why nothing is served: in the log, and to whoever started the program.
+fn give_up(log: &LogSettings, what: impl Display) -> Failure {
+    error!("{what}");
+    if log.destinations.contains(&LogDest::Stderr) {
+        return Failure::Logged;
+    }
+    Usage(what.to_string()).into()
+}
+
+fn serve(
+    config: ServerConfig,
+    is_default: bool,
+    log: &LogSettings,
+    daemon: &DaemonSettings,
+) -> Result<(), Failure> {
+    let mut process = Process::prepare(daemon).map_err(Usage)?;
+    let around = Surroundings { owner: process.owner(), ..Surroundings::default() };
+    let logger = Logger::open(log, around).map_err(Usage)?;
+    logger.install().map_err(|error| Usage(error.to_string()))?;
+    let bound = Server::new(config).logger(logger).bind();
+    let bound = bound.map_err(|error| give_up(log, error))?;
     for address in bound.local_addrs() {
         info!("listening on {address}");
     }
@@ -81,10 +121,11 @@ fn serve(config: ServerConfig, is_default: bool) -> Result<(), Failure> {
     } else if bound.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
         warn!("Everyone who can reach these addresses may connect");
     }
-    bound.run().map_err(|error| {
-        error!("{error}");
-        Failure::Logged
-    })
+    process.enter().map_err(|error| give_up(log, error))?;
+    info!("mqtt-broker version {} running", env!("CARGO_PKG_VERSION"));
+    let end = bound.run().map_err(|error| give_up(log, error));
+    drop(process);
+    end
 }
 
 fn addresses(hosts: &[String], port: u16) -> Result<Vec<SocketAddr>, Usage> {
@@ -103,28 +144,6 @@ fn addresses(hosts: &[String], port: u16) -> Result<Vec<SocketAddr>, Usage> {
         }
     }
     Ok(all)
-}
-
-const fn level(quiet: bool, verbose: bool) -> LevelFilter {
-    match (quiet, verbose) {
-        (true, _) => LevelFilter::Error,
-        (false, true) => LevelFilter::Debug,
-        (false, false) => LevelFilter::Info,
-    }
-}
-
-/// One write a line, no colours, and a time stamp only for people: `logger` and journald have
-/// their own. A reader that goes away takes the log with it, not the broker.
-fn log_to_stderr(level: LevelFilter) {
-    let time = if std::io::stderr().is_terminal() { LevelFilter::Error } else { LevelFilter::Off };
-    let mut builder = ConfigBuilder::new();
-    builder
-        .set_time_level(time)
-        .set_thread_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Off)
-        .set_location_level(LevelFilter::Off)
-        .set_max_level(LevelFilter::Error);
-    let _ = WriteLogger::init(level, builder.build(), LineWriter::new(std::io::stderr()));
 }
 
 fn print(text: &str) {
