@@ -132,7 +132,9 @@ fn help_and_version_are_told() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));
         assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() < 80), "{text}");
-        for option in ["--host", "--port", "--max-clients", "--daemon", "--verbose", "--quiet", "--version"] {
+        for option in
+            ["--host", "--port", "--max-clients", "--daemon", "--verbose", "--quiet", "--version"]
+        {
             assert!(text.contains(option), "{text}");
         }
     }
