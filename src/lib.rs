@@ -46,7 +46,8 @@
 //!
 //! ```text
 //! server  program                      sockets, signals, the clock
-//! broker  client  transport  config    the protocol; told the time, told everything
+//! broker  client  transport            the protocol; told the time, told everything
+//! auth  config                         who may come in; what the operator decides
 //! router                               who gets what
 //! session  persistence                 what is kept for a client; what must outlive the process
 //! message                              what waits in queues and windows
@@ -72,6 +73,7 @@
 //! `server/hub` for the turn, `broker/mod.rs` for the dispatch, `broker/deliver.rs` for what
 //! happens to a message, `broker/store.rs` for what is durable.
 
+pub mod auth;
 pub mod broker;
 pub mod cli;
 pub mod client;

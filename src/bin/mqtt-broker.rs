@@ -6,32 +6,38 @@
 
 use std::fmt::Display;
 use std::io::Write;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
 use getopts::Matches;
 use log::{error, info, warn};
 use mqtt_broker::cli::{self, Usage};
-use mqtt_broker::config::{DaemonSettings, LogDest, LogSettings, LogTypes};
+use mqtt_broker::config::{self, Config, Fallback, LogDest, LogSettings, LogTypes, Reading};
 use mqtt_broker::server::log::{Logger, Surroundings};
 use mqtt_broker::server::options::BROKER;
 use mqtt_broker::server::process::Process;
-use mqtt_broker::server::{PORT, Server, ServerConfig};
+use mqtt_broker::server::{Disk, Server, ServerConfig};
 
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(usage)) => {
-            // Nothing is left to be done if standard error is closed.
-            let _ = writeln!(std::io::stderr(), "mqtt-broker: {usage}");
+            complain(&[format!("mqtt-broker: {usage}")]);
             ExitCode::FAILURE
+        }
+        Err(Failure::Config(problems)) => {
+            complain(&problems);
+            ExitCode::from(UNUSABLE)
         }
         Err(Failure::Logged) => ExitCode::FAILURE,
     }
 }
 
+/// Exit code for a configuration that cannot be used.
+const UNUSABLE: u8 = 3;
+
 enum Failure {
     Usage(Usage),
+    Config(Vec<String>),
     Logged,
 }
 
@@ -59,31 +65,45 @@ fn run() -> Result<(), Failure> {
         let what = format!("argument '{extra}' is not expected; 'mqtt-broker --help' says what is");
         return Err(Usage(what).into());
     }
-    let port: u16 = cli::value(&matches, "port", "a number from 0 to 65535")?.unwrap_or(PORT);
-    let hosts = matches.opt_strs("host");
-    let expected = "how many clients may connect, 0 for no limit";
-    let config = ServerConfig {
-        listeners: addresses(&hosts, port)?,
-        max_connections: cli::value(&matches, "max-clients", expected)?.unwrap_or(0),
-        handles_signals: true,
-        notifies_manager: true,
-        ..ServerConfig::default()
-    };
-    let (mut log, mut daemon) = (LogSettings::default(), DaemonSettings::default());
-    override_settings(&matches, &mut log, &mut daemon);
-    serve(config, hosts.is_empty(), &log, &daemon)
+    let reading = configuration(&matches)?;
+    if matches.opt_present("test-config") {
+        print(&explained(&reading));
+        return Ok(());
+    }
+    serve(&reading)
 }
 
-/// What the command line says goes before what a file says.
-fn override_settings(matches: &Matches, log: &mut LogSettings, daemon: &mut DaemonSettings) {
-    daemon.daemonize = matches.opt_present("daemon");
+/// What the command line and the file it names say.
+fn configuration(matches: &Matches) -> Result<Reading, Failure> {
+    let fallback = Fallback {
+        hosts: matches.opt_strs("host"),
+        port: cli::value(matches, "port", "a number from 0 to 65535")?,
+    };
+    let mut reading = match matches.opt_str("config") {
+        Some(path) => config::read(&path, &Disk, &fallback)
+            .map_err(|problems| Failure::Config(told(&problems)))?,
+        None => Reading { config: config::without_file(&fallback), warnings: Vec::new() },
+    };
+    let expected = "how many clients may connect, 0 for no limit";
+    if let Some(most) = cli::value(matches, "max-clients", expected)? {
+        reading.config.limits.global_max_connections = most;
+    }
+    override_settings(matches, &mut reading.config);
+    let lacks = ServerConfig::lacks(&reading.config);
+    if lacks.is_empty() { Ok(reading) } else { Err(Failure::Config(lacks)) }
+}
+
+/// What the command line says of the log and the process goes before what the file says.
+fn override_settings(matches: &Matches, config: &mut Config) {
+    let Config { log, daemon, .. } = config;
     if matches.opt_present("quiet") {
         log.types = LogTypes { error: true, ..LogTypes::NONE };
     } else if matches.opt_present("verbose") {
         log.types = LogTypes::ALL;
     }
+    daemon.daemonize = matches.opt_present("daemon");
     if daemon.daemonize {
-        // A daemon has no terminal, and nobody who reads its standard output.
+        // A daemon has no terminal, and nobody reads its standard output.
         let count = log.destinations.len();
         log.destinations.retain(|place| !matches!(place, LogDest::Stderr | LogDest::Stdout));
         if log.destinations.len() < count && !log.destinations.contains(&LogDest::Syslog) {
@@ -101,25 +121,48 @@ fn give_up(log: &LogSettings, what: impl Display) -> Failure {
     Usage(what.to_string()).into()
 }
 
-fn serve(
-    config: ServerConfig,
-    is_default: bool,
-    log: &LogSettings,
-    daemon: &DaemonSettings,
-) -> Result<(), Failure> {
-    let mut process = Process::prepare(daemon).map_err(Usage)?;
+fn told(problems: &[config::Problem]) -> Vec<String> {
+    problems.iter().map(ToString::to_string).collect()
+}
+
+/// The text of `--test-config`.
+fn explained(reading: &Reading) -> String {
+    let mut text = config::policy(&reading.config);
+    if !reading.warnings.is_empty() {
+        text += "\nWarnings\n";
+    }
+    for warning in told(&reading.warnings) {
+        text += &format!("  {warning}\n");
+    }
+    text
+}
+
+fn serve(reading: &Reading) -> Result<(), Failure> {
+    let log = &reading.config.log;
+    let mut process = Process::prepare(&reading.config.daemon).map_err(Usage)?;
     let around = Surroundings { owner: process.owner(), ..Surroundings::default() };
     let logger = Logger::open(log, around).map_err(Usage)?;
     logger.install().map_err(|error| Usage(error.to_string()))?;
-    let bound = Server::new(config).logger(logger).bind();
-    let bound = bound.map_err(|error| give_up(log, error))?;
+    for warning in &reading.warnings {
+        warn!("{warning}");
+    }
+    // The command line alone says where to listen, or nothing does.
+    let is_open = reading.config.listeners.iter().all(|listener| listener.origin.is_empty());
+    let (mut config, authority) = ServerConfig::from_config(&reading.config).map_err(|what| {
+        if is_open { Failure::Usage(Usage(what)) } else { Failure::Config(vec![what]) }
+    })?;
+    (config.handles_signals, config.notifies_manager) = (true, true);
+    let server = Server::new(config).authority(authority).logger(logger);
+    let bound = server.bind().map_err(|error| give_up(log, error))?;
     for address in bound.local_addrs() {
         info!("listening on {address}");
     }
-    if is_default {
-        warn!("Everyone who can reach this machine may connect; --host 127.0.0.1 keeps it local");
-    } else if bound.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
-        warn!("Everyone who can reach these addresses may connect");
+    if reading.config.is_local_only {
+        info!("Only this machine may connect: the configuration has no 'listener' line");
+    } else if is_open && bound.local_addrs().iter().any(|address| !address.ip().is_loopback()) {
+        warn!(
+            "Everyone who can reach these addresses may connect; --host 127.0.0.1 keeps it local"
+        );
     }
     process.enter().map_err(|error| give_up(log, error))?;
     info!("mqtt-broker version {} running", env!("CARGO_PKG_VERSION"));
@@ -128,22 +171,11 @@ fn serve(
     end
 }
 
-fn addresses(hosts: &[String], port: u16) -> Result<Vec<SocketAddr>, Usage> {
-    if hosts.is_empty() {
-        return Ok(vec![SocketAddr::from(([0, 0, 0, 0], port))]);
+fn complain(lines: &[String]) {
+    for line in lines {
+        // Nothing is left to be done if standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
-    let mut all = Vec::new();
-    for host in hosts {
-        let found = (host.as_str(), port).to_socket_addrs().map_err(|error| {
-            Usage(format!("--host '{host}': give an address or name of this machine ({error})"))
-        })?;
-        for address in found {
-            if !all.contains(&address) {
-                all.push(address);
-            }
-        }
-    }
-    Ok(all)
 }
 
 fn print(text: &str) {

@@ -1,8 +1,11 @@
 //! What is logged, where to and how: plain data for whoever does it.
 //!
-//! Owns: the settings of the log and their defaults.
+//! Owns: the settings of the log, their defaults, and how those are read that are lists.
 //!
 //! Never logs.
+
+use super::options::Kind;
+use super::value::{Setting, give, words};
 
 /// What is logged, where to and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,8 +133,115 @@ impl LogTypes {
     };
 }
 
+impl LogTypes {
+    /// Each type by its name in the file.
+    pub(super) const fn named(&mut self) -> [(&'static str, &mut bool); 9] {
+        [
+            ("error", &mut self.error),
+            ("warning", &mut self.warning),
+            ("notice", &mut self.notice),
+            ("information", &mut self.information),
+            ("debug", &mut self.debug),
+            ("subscribe", &mut self.subscribe),
+            ("unsubscribe", &mut self.unsubscribe),
+            ("websockets", &mut self.websockets),
+            ("internal", &mut self.internal),
+        ]
+    }
+}
+
 impl Default for LogTypes {
     fn default() -> Self {
         Self { error: true, warning: true, notice: true, information: true, ..Self::NONE }
+    }
+}
+
+/// Several lines add up; `none` forgets those before it.
+impl Setting for Vec<LogDest> {
+    fn read(&mut self, text: &str, kind: &Kind, notes: &mut Vec<String>) -> Result<(), String> {
+        let first = text.split(char::is_whitespace).next().unwrap_or_default();
+        if first == "file" {
+            let path = text[first.len()..].trim();
+            if path.is_empty() {
+                return Err("give the path of the file behind 'file'".into());
+            }
+            let is_second = self.iter().any(|dest| matches!(dest, LogDest::File(_)));
+            if is_second {
+                return Err("there is a log file already; keep one of them".into());
+            }
+            self.push(LogDest::File(path.into()));
+            return Ok(());
+        }
+        for word in words(text) {
+            let dest = match word {
+                "none" => {
+                    self.clear();
+                    continue;
+                }
+                "stderr" => LogDest::Stderr,
+                "stdout" => LogDest::Stdout,
+                "syslog" => LogDest::Syslog,
+                "topic" => LogDest::Topic,
+                "dlt" | "android" => {
+                    notes.push(format!("'{word}' is unknown here; the log goes to syslog"));
+                    LogDest::Syslog
+                }
+                "file" => return Err("write 'log_dest file PATH' on a line of its own".into()),
+                _ => return Err(give(kind)),
+            };
+            if !self.contains(&dest) {
+                self.push(dest);
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, _: &Kind) -> String {
+        if self.is_empty() {
+            return "nowhere".into();
+        }
+        let all: Vec<String> = self
+            .iter()
+            .map(|dest| match dest {
+                LogDest::Stderr => "stderr".into(),
+                LogDest::Stdout => "stdout".into(),
+                LogDest::Syslog => "syslog".into(),
+                LogDest::Topic => "topic".into(),
+                LogDest::File(path) => format!("file {path}"),
+            })
+            .collect();
+        all.join(", ")
+    }
+
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+/// Several lines add up; `none` forgets those before it.
+impl Setting for LogTypes {
+    fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
+        for word in words(text) {
+            match word {
+                "none" => *self = Self::NONE,
+                "all" => *self = Self::ALL,
+                _ => match self.named().into_iter().find(|(name, _)| *name == word) {
+                    Some((_, on)) => *on = true,
+                    None => return Err(give(kind)),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, _: &Kind) -> String {
+        let mut types = *self;
+        let named = types.named().into_iter().filter(|(_, on)| **on).map(|(name, _)| name);
+        let names: Vec<&str> = named.collect();
+        if names.is_empty() { "nothing".into() } else { names.join(" ") }
+    }
+
+    fn clear(&mut self) {
+        *self = Self::NONE;
     }
 }

@@ -5,6 +5,8 @@
 //!
 //! Never reads text and never does what a setting says.
 
+use std::fmt;
+
 use super::log::LogSettings;
 use crate::codec::{QoS, Version};
 
@@ -202,6 +204,41 @@ pub struct DaemonSettings {
     pub sys_interval: u32,
     /// Whether what is written leaves the machine at once.
     pub tcp_nodelay: bool,
+}
+
+impl Config {
+    /// All defaults, and no listener yet.
+    pub(super) fn bare() -> Self {
+        Self {
+            listeners: Vec::new(),
+            is_local_only: false,
+            limits: Limits::default(),
+            log: LogSettings::default(),
+            daemon: DaemonSettings::default(),
+        }
+    }
+}
+
+impl Address {
+    /// Whether the system chooses the port.
+    #[must_use]
+    pub const fn is_any_port(&self) -> bool {
+        match self {
+            Self::Loopback { port } | Self::Any { port } | Self::Host { port, .. } => *port == 0,
+            Self::Unix { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Loopback { port } => write!(f, "port {port} of this machine only"),
+            Self::Any { port } => write!(f, "port {port} of every address"),
+            Self::Host { host, port } => write!(f, "port {port} of {host}"),
+            Self::Unix { path } => write!(f, "Unix socket {path}"),
+        }
+    }
 }
 
 impl Listener {

@@ -10,7 +10,9 @@ mod accept;
 mod attend;
 mod clock;
 mod config;
+mod configured;
 mod connection;
+mod files;
 pub mod hub;
 mod listen;
 pub mod log;
@@ -33,6 +35,7 @@ use crate::session::{AllowAll, Authority};
 
 pub use attend::Reload;
 pub use config::{PORT, ServerConfig};
+pub use files::Disk;
 pub use notify::{Inherited, inherited};
 use signals::Signals;
 

@@ -1,0 +1,163 @@
+//! Options of the file, the process, who may connect, and what outlives the process.
+//!
+//! Owns: their rows.
+//!
+//! Never reads a value.
+
+use super::Kind::{Flag, Limit, Number, Own, Path, Text};
+use super::Scope::{File, Global, Security};
+use super::{Entry, Mark, in_broker, in_listener};
+
+/// What the features are called that are still to come.
+pub(super) const TLS: Mark = Mark::Later("TLS");
+pub(super) const WEBSOCKET: Mark = Mark::Later("WebSocket");
+pub(super) const PASSWORDS: Mark = Mark::Later("password files");
+pub(super) const ACLS: Mark = Mark::Later("access control lists");
+pub(super) const BRIDGES: Mark = Mark::Later("bridges");
+pub(super) const PROXY: Mark = Mark::Later("the PROXY protocol");
+const CONTROL: Mark = Mark::Later("the control topics");
+pub(super) const SYSTEM: Mark = Mark::Later("what the daemon does to the system");
+
+const IN_MEMORY: Mark =
+    Mark::Warns("state is in memory only and ends with the process: nothing is saved");
+const PLUGIN: Mark = Mark::Refused(
+    "this broker loads no plugins, and without this one it would let in whom the plugin may \
+     not; remove the line and use its own options",
+);
+
+pub(super) const FILE: &[Entry] = &[
+    Entry::new(File, "include_dir", Path, "none", "a directory of which all *.conf are read here")
+        .repeats(),
+    Entry::new(
+        File,
+        "per_listener_settings",
+        Flag,
+        "false",
+        "whether who may connect is said for each listener by itself",
+    )
+    .instead("listener_allow_anonymous and listener_auto_id_prefix"),
+];
+
+pub(super) const PROCESS: &[Entry] = &[
+    Entry::new(Global, "pid_file", Path, "none", "a file that holds the process id")
+        .at(in_broker!(daemon.pid_file))
+        .at_start()
+        .mark(Mark::Warns("this build does not write one yet")),
+    Entry::new(
+        Global,
+        "user",
+        Text,
+        "mosquitto, or nobody where there is none",
+        "whose rights it keeps when started by root",
+    )
+    .at(in_broker!(daemon.user))
+    .at_start()
+    .mark(SYSTEM),
+    Entry::new(
+        Global,
+        "sys_interval",
+        Number { min: 0, max: 65_535, unit: "seconds" },
+        "10",
+        "time between statistics below $SYS",
+    )
+    .at(in_broker!(daemon.sys_interval))
+    .mark(Mark::Warns("this build publishes no statistics yet")),
+    Entry::new(Global, "set_tcp_nodelay", Flag, "true", "whether small packets leave at once")
+        .at(in_broker!(daemon.tcp_nodelay))
+        .mark(Mark::Warns("packets always leave at once")),
+    Entry::new(Global, "enable_control_api", Flag, "false", "the topics below $CONTROL")
+        .mark(CONTROL),
+];
+
+pub(super) const ADMISSION: &[Entry] = &[
+    Entry::new(
+        Security,
+        "allow_anonymous",
+        Flag,
+        "false, but true where the file has no listener",
+        "whether clients may come in without a user name",
+    )
+    .at(in_listener!(allow_anonymous)),
+    Entry::new(
+        Security,
+        "allow_zero_length_clientid",
+        Flag,
+        "true",
+        "whether clients may leave their id to the broker",
+    )
+    .at(in_listener!(allow_zero_length_clientid)),
+    Entry::new(Security, "auto_id_prefix", Text, "auto-", "what an id begins with that it chose")
+        .at(in_listener!(auto_id_prefix))
+        .instead("listener_auto_id_prefix"),
+    Entry::new(Security, "password_file", Path, "none", "who may come in with which password")
+        .mark(PASSWORDS),
+    Entry::new(Security, "acl_file", Path, "none", "who may publish and subscribe to what")
+        .mark(ACLS),
+    Entry::new(
+        Global,
+        "check_retain_source",
+        Flag,
+        "true",
+        "whether retained messages are kept from those whose publisher has lost his rights",
+    )
+    .mark(ACLS),
+    Entry::new(
+        Security,
+        "auth_plugin_deny_special_chars",
+        Flag,
+        "true",
+        "whether names with + and # are denied everything",
+    )
+    .mark(ACLS),
+    Entry::new(Security, "psk_file", Path, "none", "keys shared with clients").mark(Mark::Refused(
+        "this broker knows no pre-shared keys; use TLS with certificates instead",
+    )),
+    Entry::new(Global, "clientid_prefixes", Text, "none", "with what client ids must begin")
+        .instead("an access control list")
+        .mark(Mark::Refused(
+            "this broker does not judge client ids; give who may come in a user name instead",
+        )),
+    Entry::new(Security, "plugin", Path, "none", "a program to ask who may do what")
+        .aliases(&["auth_plugin"])
+        .repeats()
+        .mark(PLUGIN),
+    Entry::new(Security, "plugin_opt_*", Text, "none", "an option of the plugin above it")
+        .aliases(&["auth_opt_*"])
+        .repeats()
+        .mark(PLUGIN),
+    Entry::new(Global, "global_plugin", Path, "none", "a plugin for every listener")
+        .repeats()
+        .mark(PLUGIN),
+    Entry::new(Global, "plugin_load", Own("NAME PATH"), "none", "a plugin for some listeners")
+        .repeats()
+        .mark(PLUGIN),
+    Entry::new(Security, "plugin_use", Own("NAME"), "none", "a plugin that was loaded")
+        .repeats()
+        .mark(PLUGIN),
+];
+
+pub(super) const PERSISTENCE: &[Entry] = &[
+    Entry::new(Global, "persistence", Flag, "false", "whether state outlives the process")
+        .aliases(&["retained_persistence"])
+        .mark(IN_MEMORY),
+    Entry::new(Global, "persistence_location", Path, "none", "where state is saved")
+        .mark(IN_MEMORY),
+    Entry::new(Global, "persistence_file", Path, "mosquitto.db", "what the saved state is called")
+        .mark(IN_MEMORY),
+    Entry::new(
+        Global,
+        "autosave_interval",
+        Limit { max: u32::MAX as u64, unit: "seconds" },
+        "1800",
+        "time between two times of saving",
+    )
+    .mark(IN_MEMORY),
+    Entry::new(
+        Global,
+        "autosave_on_changes",
+        Flag,
+        "false",
+        "whether autosave_interval counts changes instead of seconds",
+    )
+    .mark(IN_MEMORY),
+];

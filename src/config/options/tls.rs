@@ -1,0 +1,52 @@
+//! Options of listeners that speak TLS.
+//!
+//! Owns: their rows.
+//!
+//! Never reads a value.
+
+use super::Kind::{Flag, Path, Text, Word};
+use super::Scope::Listener;
+use super::{Entry, Mark, general};
+
+const ENGINE: Mark =
+    Mark::Refused("this broker loads no OpenSSL engines; give it the key as a PEM file");
+
+const fn tls(name: &'static str, kind: super::Kind, says: &'static str) -> Entry {
+    Entry::new(Listener, name, kind, "none", says).mark(general::TLS)
+}
+
+const fn switch(name: &'static str, says: &'static str) -> Entry {
+    Entry::new(Listener, name, Flag, "false", says).mark(general::TLS)
+}
+
+pub(super) const TLS: &[Entry] = &[
+    tls("certfile", Path, "the certificate of the broker and its chain, PEM"),
+    tls("keyfile", Path, "its private key, PEM"),
+    tls("cafile", Path, "authorities that vouch for clients, PEM"),
+    tls("capath", Path, "a directory of such authorities"),
+    switch("require_certificate", "whether clients must bring a certificate"),
+    switch("use_identity_as_username", "whether its common name is the user name"),
+    switch("use_subject_as_username", "whether its whole subject is the user name"),
+    tls("crlfile", Path, "certificates that were revoked"),
+    tls("ciphers", Text, "ciphers for TLS 1.2"),
+    tls("ciphers_tls1.3", Text, "ciphers for TLS 1.3"),
+    Entry::new(
+        Listener,
+        "tls_version",
+        Word(&["tlsv1.2", "tlsv1.3"]),
+        "tlsv1.2",
+        "the lowest version of TLS",
+    )
+    .mark(general::TLS),
+    tls("dhparamfile", Path, "parameters for an old way to exchange keys")
+        .mark(Mark::Warns("keys are exchanged over elliptic curves, which need no parameters")),
+    switch("disable_client_cert_date_checks", "whether expired certificates are as good as others")
+        .mark(Mark::Refused("this broker takes no expired certificates; renew those of clients")),
+    Entry::new(Listener, "tls_keyform", Word(&["pem", "engine"]), "pem", "where the key is")
+        .mark(ENGINE),
+    tls("tls_engine", Text, "an OpenSSL engine").mark(ENGINE),
+    tls("tls_engine_kpass_sha1", Text, "the hash of an engine's password").mark(ENGINE),
+    tls("psk_hint", Text, "pre-shared keys instead of certificates").mark(Mark::Refused(
+        "this broker knows no pre-shared keys; use TLS with certificates instead",
+    )),
+];
