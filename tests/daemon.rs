@@ -3,9 +3,16 @@
 //! Real processes, ended by real signals. Nothing sleeps: the log is read line by line, and its
 //! end is the end of the process.
 
+mod logs;
+mod manager;
+mod process;
+
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 
@@ -28,6 +35,11 @@ impl Daemon {
         let mut command = Command::new(PROGRAM);
         command.args(["--host", "127.0.0.1", "--port", "0"]).args(arguments);
         Self::spawn(command)
+    }
+
+    /// Starts one with a configuration, on a free port of this machine.
+    fn configured(directory: &Directory, configuration: &str) -> Self {
+        Self::spawn(directory.command(configuration))
     }
 
     fn spawn(mut command: Command) -> Self {
@@ -83,6 +95,48 @@ impl Drop for Daemon {
         let _ = self.child.kill(); // It may have ended by itself.
         let _ = self.child.wait();
     }
+}
+
+/// A directory of a test's own.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mqtt-broker-daemon-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// A broker with this configuration, in which DIR is the directory.
+    fn command(&self, configuration: &str) -> Command {
+        let file = self.path("conf");
+        fs::write(&file, configuration.replace("DIR", self.0.to_str().unwrap())).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["-c", &file, "-p", "0"]);
+        command
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0); // nothing depends on it
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout == b"0\n"
 }
 
 fn connected(address: SocketAddr, connect: &[u8]) -> TcpStream {

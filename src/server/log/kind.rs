@@ -10,6 +10,9 @@ use log::{Level, LevelFilter, Metadata};
 use crate::broker::target;
 use crate::config::LogTypes;
 
+/// What the targets of our own lines begin with, programs and library alike.
+const OURS: &str = "mqtt_";
+
 /// A kind of line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -56,9 +59,11 @@ impl Kind {
             (_, target::CONNECTION) => Self::Notice,
             (_, target::SUBSCRIBE) => Self::Subscribe,
             (_, target::UNSUBSCRIBE) => Self::Unsubscribe,
+            (Level::Trace, _) => Self::Internal,
+            // What the libraries beneath have to say is nobody's business but a developer's.
+            (_, other) if !other.starts_with(OURS) => Self::Internal,
             (Level::Info, _) => Self::Information,
             (Level::Debug, _) => Self::Debug,
-            (Level::Trace, _) => Self::Internal,
         }
     }
 
@@ -170,6 +175,8 @@ mod tests {
         assert_eq!(kind(Level::Debug, target::SUBSCRIBE), Kind::Subscribe);
         assert_eq!(kind(Level::Info, "mqtt_broker::server"), Kind::Information);
         assert_eq!(kind(Level::Debug, "mqtt_broker::broker"), Kind::Debug);
+        assert_eq!(kind(Level::Error, "mio"), Kind::Error);
+        assert_eq!(kind(Level::Debug, "mio"), Kind::Internal);
     }
 
     #[test]

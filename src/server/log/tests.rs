@@ -41,7 +41,7 @@ fn say(logger: &Logger, level: Level, target: &str, text: &str) {
 }
 
 fn info(logger: &Logger, text: &str) {
-    say(logger, Level::Info, "test", text);
+    say(logger, Level::Info, "mqtt_test", text);
 }
 
 fn settings(destination: LogDest) -> LogSettings {
@@ -67,11 +67,11 @@ fn kinds_that_are_not_wanted_are_not_written() {
     let mut settings = settings(LogDest::File(path.clone()));
     let logger = open(&settings);
     let all = |logger: &Logger| {
-        say(logger, Level::Error, "test", "error");
+        say(logger, Level::Error, "mqtt_test", "error");
         say(logger, Level::Info, target::CONNECTION, "notice");
         say(logger, Level::Warn, target::CONNECTION, "refused");
         say(logger, Level::Debug, target::SUBSCRIBE, "subscribe");
-        say(logger, Level::Debug, "test", "debug");
+        say(logger, Level::Debug, "mqtt_test", "debug");
     };
     all(&logger);
     assert_eq!(read(&path), "Error: error\nnotice\nrefused\n");
@@ -82,7 +82,7 @@ fn kinds_that_are_not_wanted_are_not_written() {
     all(&logger);
     assert_eq!(read(&path), "Error: error\nsubscribe\ndebug\n");
     let metadata = |target| Metadata::builder().level(Level::Info).target(target).build();
-    assert!(!logger.enabled(&metadata(target::CONNECTION)) && logger.enabled(&metadata("test")));
+    assert!(!logger.enabled(&metadata(target::CONNECTION)) && logger.enabled(&metadata("mqtt_test")));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn syslog_is_told_priority_time_and_who() {
         (Level::Warn, Facility::Local(7), "<188>"),
         (Level::Info, Facility::Daemon, "<30>"),
     ] {
-        say(&to_syslog(&path, facility), level, "test", "a");
+        say(&to_syslog(&path, facility), level, "mqtt_test", "a");
         assert!(daemon.next().unwrap().starts_with(priority));
     }
 }
