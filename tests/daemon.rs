@@ -18,13 +18,13 @@ use std::thread;
 
 use crate::harness::raw::PATIENCE;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_mqtt-broker");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_mqtt-broker");
 
-const CONNECT_V311: &[u8] = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x00\x00\x02v3";
-const CONNECT_V5: &[u8] = b"\x10\x0f\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02v5";
+pub(crate) const CONNECT_V311: &[u8] = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x00\x00\x02v3";
+pub(crate) const CONNECT_V5: &[u8] = b"\x10\x0f\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x02v5";
 
 /// A broker process and what it says.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     lines: Receiver<String>,
 }
@@ -42,7 +42,7 @@ impl Daemon {
         Self::spawn(directory.command(configuration))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
@@ -58,7 +58,7 @@ impl Daemon {
     }
 
     /// The next line that contains `text`.
-    fn line_with(&self, text: &str) -> String {
+    pub(crate) fn line_with(&self, text: &str) -> String {
         loop {
             let line = self.line();
             if line.contains(text) {
@@ -68,7 +68,7 @@ impl Daemon {
     }
 
     /// Where it says it listens.
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         let line = self.line_with("listening on ");
         line.split_once("listening on ").unwrap().1.parse().unwrap()
     }
@@ -148,6 +148,19 @@ fn connected(address: SocketAddr, connect: &[u8]) -> TcpStream {
     assert_eq!(head[0], 0x20, "a CONNACK");
     stream.read_exact(&mut vec![0; usize::from(head[1])]).unwrap();
     stream
+}
+
+/// The packet that answers another.
+pub(crate) fn answer(address: SocketAddr, packet: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(packet).unwrap();
+    let mut answer = vec![0; 2];
+    stream.read_exact(&mut answer).unwrap();
+    let len = usize::from(answer[1]);
+    answer.resize(2 + len, 0);
+    stream.read_exact(&mut answer[2..]).unwrap();
+    answer
 }
 
 fn pings(mut stream: &TcpStream) -> bool {

@@ -5,6 +5,7 @@
 //!
 //! Never judges.
 
+use core::net::IpAddr;
 use std::fmt::Write as _;
 
 use super::options::{self, Entry, GROUPS, Mark, Place};
@@ -86,6 +87,7 @@ fn head(listener: &Listener) -> String {
 fn who(listener: &Listener) -> String {
     let from = match &listener.address {
         Address::Loopback { .. } => "on this machine",
+        Address::Host { host, .. } if is_local(host) => "on this machine",
         Address::Unix { .. } => "who may open the socket",
         Address::Any { .. } | Address::Host { .. } => "who can reach it",
     };
@@ -94,6 +96,11 @@ fn who(listener: &Listener) -> String {
     } else {
         "Nobody may connect: allow_anonymous is false, and there is no other way in.".into()
     }
+}
+
+/// Whether a host is this machine, seen from itself.
+fn is_local(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// What an option says of a listener, if it works.

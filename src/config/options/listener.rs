@@ -18,8 +18,14 @@ const fn topic_aliases(name: &'static str, says: &'static str) -> Entry {
 }
 
 pub(super) const LISTENERS: &[Entry] = &[
-    Entry::new(File, "listener", Own("PORT [ADDRESS | NAME | PATH]"), "none", "where to listen")
-        .repeats(),
+    Entry::new(
+        File,
+        "listener",
+        Own("PORT | PORT ADDRESS | PORT NAME | 0 PATH"),
+        "none",
+        "where to listen",
+    )
+    .repeats(),
     Entry::new(
         File,
         "port",

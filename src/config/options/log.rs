@@ -94,7 +94,7 @@ pub(super) const LOG: &[Entry] = &[
         "max_log_entries",
         Number { min: 0, max: u32::MAX as u64, unit: "lines" },
         "none",
-        "nothing in any broker of today",
+        "what old files have, and nothing more",
     )
     .instead("log_file_size")
     .mark(Mark::Warns("log_file_size limits a log")),
