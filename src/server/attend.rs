@@ -44,11 +44,12 @@ impl Attendance {
         Self { signals, is_called: false, logger, reload, manager }
     }
 
-    /// The loop begins.
-    pub(super) fn ready(&mut self, now: Time, broker: &Broker) {
+    /// The loop begins; how long it may sleep.
+    pub(super) fn ready(&mut self, now: Time, broker: &Broker) -> Option<Duration> {
         if let Some(manager) = &mut self.manager {
             manager.ready(now, status(0, broker));
         }
+        self.turned(now, 0, broker)
     }
 
     /// The loop lets everybody go.

@@ -98,8 +98,7 @@ impl Running {
         let clock = Clock::start();
         let mut events = Events::with_capacity(EVENTS);
         // Whoever stopped it before it ran has woken the poll already.
-        let mut timeout = None;
-        self.attendance.ready(clock.now(), self.hub.broker());
+        let mut timeout = self.attendance.ready(clock.now(), self.hub.broker());
         loop {
             match poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),

@@ -49,12 +49,15 @@ impl Layout {
     /// # Errors
     /// If the format of the time cannot be understood.
     pub(super) fn new(settings: &LogSettings, is_stamped: bool) -> Result<Self, String> {
-        let time = match &settings.timestamp_format {
+        let format = settings.timestamp_format.as_deref().map(|text| {
+            TimeFormat::parse(text).ok_or_else(|| {
+                format!("log_timestamp_format '{text}': give a format as of strftime(3)")
+            })
+        });
+        let time = match format.transpose()? {
             _ if !settings.timestamp.unwrap_or(is_stamped) => Time::None,
             None => Time::Epoch,
-            Some(text) => Time::Format(TimeFormat::parse(text).ok_or_else(|| {
-                format!("log_timestamp_format '{text}': give a format as of strftime(3)")
-            })?),
+            Some(format) => Time::Format(format),
         };
         Ok(Self { time, format: settings.format, has_priority: false })
     }

@@ -145,6 +145,7 @@ impl Logger {
         let mut state = self.state();
         state.flush();
         state.sinks = sinks;
+        state.forget_last();
         state.replace_topics(topics);
         self.0.filter.store(filter, Ordering::Relaxed);
         if self.0.is_installed.load(Ordering::Relaxed) {
@@ -162,6 +163,7 @@ impl Logger {
         state.flush();
         let errors: Vec<_> =
             state.sinks.iter_mut().filter_map(|sink| sink.reopen().err()).collect();
+        state.forget_last();
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 

@@ -129,6 +129,12 @@ impl State {
         }
     }
 
+    /// Writes the next line whatever the last one was: it may stand in a file where the last one
+    /// does not.
+    pub(super) const fn forget_last(&mut self) {
+        self.last.at = None;
+    }
+
     pub(super) fn flush(&mut self) {
         self.summarise();
         let at = self.now();

@@ -82,7 +82,9 @@ fn kinds_that_are_not_wanted_are_not_written() {
     all(&logger);
     assert_eq!(read(&path), "Error: error\nsubscribe\ndebug\n");
     let metadata = |target| Metadata::builder().level(Level::Info).target(target).build();
-    assert!(!logger.enabled(&metadata(target::CONNECTION)) && logger.enabled(&metadata("mqtt_test")));
+    assert!(
+        !logger.enabled(&metadata(target::CONNECTION)) && logger.enabled(&metadata("mqtt_test"))
+    );
 }
 
 #[test]
