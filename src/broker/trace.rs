@@ -93,7 +93,18 @@ impl Broker {
                 Packet::Unsubscribe(unsubscribe) => {
                     debug!("Received {name} from {who} (m{})", unsubscribe.packet_id.get());
                 }
-                _ => debug!("Received {name} from {who}"),
+                Packet::Disconnect(_)
+                | Packet::Auth(_)
+                | Packet::ConnAck(_)
+                | Packet::Publish(_)
+                | Packet::PubAck(_)
+                | Packet::PubRec(_)
+                | Packet::PubRel(_)
+                | Packet::PubComp(_)
+                | Packet::SubAck(_)
+                | Packet::UnsubAck(_)
+                | Packet::PingReq
+                | Packet::PingResp => debug!("Received {name} from {who}"),
             },
         }
     }
@@ -120,7 +131,17 @@ impl Broker {
                 Packet::Disconnect(disconnect) => {
                     debug!("Sending DISCONNECT to {who} (rc{})", disconnect.reason.value());
                 }
-                other => debug!("Sending {} to {who}", other.name()),
+                Packet::Auth(_)
+                | Packet::Connect(_)
+                | Packet::Publish(_)
+                | Packet::PubAck(_)
+                | Packet::PubRec(_)
+                | Packet::PubRel(_)
+                | Packet::PubComp(_)
+                | Packet::Subscribe(_)
+                | Packet::Unsubscribe(_)
+                | Packet::PingReq
+                | Packet::PingResp => debug!("Sending {} to {who}", packet.name()),
             },
         }
     }

@@ -145,3 +145,40 @@ pub fn inherited() -> io::Result<Vec<Inherited>> {
     }
     Ok(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Runs itself again with a listening socket where systemd puts one; a shell can do that.
+    #[test]
+    fn sockets_are_taken_over() {
+        const ADDRESS: &str = "MQTT_BROKER_TEST_INHERITS";
+        if let Ok(address) = std::env::var(ADDRESS) {
+            let sockets = inherited().unwrap();
+            let [Inherited::Tcp(socket)] = &sockets[..] else { panic!("{sockets:?}") };
+            assert_eq!(socket.local_addr().unwrap().to_string(), address);
+            assert!(inherited().unwrap().is_empty(), "they are handed over once");
+            return;
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --exact \"$1\"";
+        let this = std::env::current_exe().unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).arg(this).arg("server::notify::tests::sockets_are_taken_over");
+        command.env(ADDRESS, address).stdin(std::os::fd::OwnedFd::from(listener));
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    fn without_systemd_there_is_nothing() {
+        assert!(inherited().unwrap().is_empty());
+        assert!(
+            std::env::var_os("NOTIFY_SOCKET").is_some() || Manager::from_environment().is_none()
+        );
+    }
+}

@@ -120,15 +120,9 @@ fn who_comes_and_goes_need_not_be_logged() {
     let daemon = Daemon::configured(&directory, "connection_messages false\nuser root\n");
     let address = daemon.address();
     drop(connected(address, CONNECT_V311));
-    rest(
-        connected(address, CONNECT_V5)
-            .try_clone()
-            .map(|mut it| {
-                it.write_all(b"\x10\x00").unwrap();
-                it
-            })
-            .unwrap(),
-    );
+    let mut second = connected(address, CONNECT_V5);
+    second.write_all(b"\x10\x00").unwrap();
+    rest(second);
     daemon.signal("TERM");
     let mut lines = Vec::new();
     while let Ok(line) = daemon.lines.recv_timeout(crate::harness::raw::PATIENCE) {

@@ -164,7 +164,7 @@ fn open(path: &Path, owner: Option<Owner>) -> io::Result<(File, Option<u64>)> {
         Err(error) => return Err(error),
     };
     let metadata = file.metadata()?;
-    Ok((file, metadata.is_file().then(|| metadata.len())))
+    Ok((file, metadata.is_file().then_some(metadata.len())))
 }
 
 fn numbered(path: &Path, number: u16) -> PathBuf {
@@ -175,12 +175,12 @@ fn numbered(path: &Path, number: u16) -> PathBuf {
 
 /// What is wrong with a path, and what to do about it.
 fn advice(path: &str, error: &io::Error) -> String {
-    let fix = match error.kind() {
-        io::ErrorKind::PermissionDenied => {
-            "; let the user the broker runs as write to it and its directory"
-        }
-        io::ErrorKind::NotFound => "; create its directory",
-        _ => "",
+    let fix = if error.kind() == io::ErrorKind::PermissionDenied {
+        "; let the user the broker runs as write to it and its directory"
+    } else if error.kind() == io::ErrorKind::NotFound {
+        "; create its directory"
+    } else {
+        ""
     };
     format!("cannot open log file {path}: {error}{fix}")
 }

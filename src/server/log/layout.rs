@@ -90,10 +90,12 @@ impl Layout {
             Time::Epoch => put(out, format_args!("{}: ", line.at.secs())),
             Time::Format(format) => put(out, format_args!("{}: ", line.at.format(format))),
         }
-        let word = match line.kind {
-            Kind::Error => "Error: ",
-            Kind::Warning if !line.is_connection => "Warning: ",
-            _ => "",
+        let word = if line.kind == Kind::Error {
+            "Error: "
+        } else if line.kind == Kind::Warning && !line.is_connection {
+            "Warning: "
+        } else {
+            ""
         };
         put(out, format_args!("{word}{}", line.text));
     }

@@ -128,8 +128,7 @@ fn files_that_were_moved_are_opened_anew() {
 #[test]
 fn files_are_put_aside_when_they_are_full() {
     let directory = Directory::new();
-    let path = directory.path("log");
-    let mut settings = settings(LogDest::File(path.clone()));
+    let mut settings = settings(LogDest::File(directory.path("log")));
     (settings.file_size, settings.file_count) = (1000, 2);
     let logger = open(&settings);
     for number in 0..100 {
