@@ -99,7 +99,7 @@ fn write(bencher: Bencher<'_, '_>, head: &PublishHead<'_>, version: Version) {
 fn head(properties: &[u8]) -> PublishHead<'_> {
     PublishHead {
         qos: QoS::AtLeastOnce,
-        topic: &TOPIC[..24],
+        topic: TOPIC[..24].into(),
         packet_id: Some(packet_id()),
         properties,
         payload_len: PAYLOAD.len(),

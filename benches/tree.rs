@@ -1,4 +1,4 @@
-//! The topic tree with a million filters: what it costs to fill, to ask and to empty.
+//! The topic tree with up to a million filters: what it costs to fill, to ask and to empty.
 //!
 //! `cargo bench --bench tree`. The numbers are for people; nothing fails if they are bad.
 
@@ -15,7 +15,7 @@ const FILTERS: usize = 1_000_000;
 static ALLOC: AllocProfiler = AllocProfiler::system();
 
 fn main() {
-    report("bench/sub/N/x", &filters());
+    report("bench/sub/N/x", &filters(FILTERS));
     report("devices/UUID/state/#", &device_filters());
     divan::main();
 }
@@ -29,12 +29,12 @@ fn report(kind: &str, filters: &[String]) {
 }
 
 /// One filter in a hundred has a wildcard in place of its number.
-fn filters() -> Vec<String> {
+fn filters(count: usize) -> Vec<String> {
     let filter = |n| match n % 100 {
         99 => format!("bench/+/{n}/x"),
         _ => format!("bench/sub/{n}/x"),
     };
-    (0..FILTERS).map(filter).collect()
+    (0..count).map(filter).collect()
 }
 
 /// Names that do not fit into a node.
@@ -55,13 +55,13 @@ fn load(filters: &[String]) -> (Tree<Value>, Vec<NodeId>) {
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn load_a_million(bencher: Bencher<'_, '_>) {
-    let filters = filters();
+    let filters = filters(FILTERS);
     bencher.counter(ItemsCount::new(FILTERS)).bench_local(|| load(&filters));
 }
 
 #[divan::bench(sample_count = 3, sample_size = 1)]
 fn remove_a_million(bencher: Bencher<'_, '_>) {
-    let filters = filters();
+    let filters = filters(FILTERS);
     bencher.counter(ItemsCount::new(FILTERS)).with_inputs(|| load(&filters)).bench_local_values(
         |(mut tree, ids)| {
             for id in ids {
@@ -72,17 +72,17 @@ fn remove_a_million(bencher: Bencher<'_, '_>) {
     );
 }
 
-/// Topics at random, so that nothing of the tree is in the cache.
-#[divan::bench(sample_size = 1_000)]
-fn match_at_random(bencher: Bencher<'_, '_>) {
-    let (tree, _) = load(&filters());
+/// Topics at random, so that of a large tree nothing is in the cache.
+#[divan::bench(sample_size = 1_000, args = [1_000, 10_000, 100_000, FILTERS])]
+fn match_at_random(bencher: Bencher<'_, '_>, count: usize) {
+    let (tree, _) = load(&filters(count));
     let mut rng = Rng::new(2);
     let topics: Vec<_> =
-        (0..100_000).map(|_| format!("bench/sub/{}/x", rng.index(FILTERS))).collect();
+        (0..100_000).map(|_| format!("bench/sub/{}/x", rng.index(count))).collect();
     let mut next = topics.iter().cycle();
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
         let topic = next.next().expect("a cycle");
-        count(&tree, black_box(topic))
+        matching(&tree, black_box(topic))
     });
 }
 
@@ -92,8 +92,8 @@ fn match_at_random(bencher: Bencher<'_, '_>) {
     args = ["bench/sub/12345/x", "bench/sub/12399/x", "bench/sub/12345", "none/of/these"]
 )]
 fn match_one(bencher: Bencher<'_, '_>, topic: &str) {
-    let (tree, _) = load(&filters());
-    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| count(&tree, black_box(topic)));
+    let (tree, _) = load(&filters(FILTERS));
+    bencher.counter(ItemsCount::new(1_u32)).bench_local(|| matching(&tree, black_box(topic)));
 }
 
 /// Every combination of a name and `+` on ten levels: 1024 of 2046 nodes match.
@@ -105,10 +105,12 @@ fn match_all_branches(bencher: Bencher<'_, '_>) {
         tree.insert(&levels.join("/"));
     }
     let topic = ["a"; 10].join("/");
-    bencher.counter(ItemsCount::new(1_u32 << 10)).bench_local(|| count(&tree, black_box(&topic)));
+    bencher
+        .counter(ItemsCount::new(1_u32 << 10))
+        .bench_local(|| matching(&tree, black_box(&topic)));
 }
 
-fn count(tree: &Tree<Value>, topic: &str) -> usize {
+fn matching(tree: &Tree<Value>, topic: &str) -> usize {
     let mut found = 0;
     let topic = Topic::parse(topic).expect("a topic without wildcards");
     tree.matching(topic, &mut |_, value| found += 1 + value.len());

@@ -53,7 +53,7 @@
 //! message                              what waits in queues and windows
 //! topic_matcher                        topics, filters, trees
 //! codec                                bytes <-> packets
-//! time  stamp  rng  map  few  metrics  cli    numbers, tables, small things
+//! time stamp rng map few crowd metrics cli   numbers, tables, small things
 //! ```
 //!
 //! # How a PUBLISH travels
@@ -79,6 +79,7 @@ pub mod cli;
 pub mod client;
 pub mod codec;
 pub mod config;
+pub mod crowd;
 pub mod few;
 pub mod map;
 pub mod message;

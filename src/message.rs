@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use crate::codec::QoS;
+use crate::codec::{PublishRef, QoS, Text};
 use crate::metrics::{Gauge, Kind};
 use crate::time::Time;
 use crate::topic_matcher::Topical;
@@ -17,7 +17,7 @@ use crate::topic_matcher::Topical;
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// Valid topic name.
-    pub topic: &'a str,
+    pub topic: Text<'a>,
     /// Properties as they are forwarded (5.0), in wire form without their length.
     pub properties: &'a [u8],
     /// Application payload.
@@ -30,6 +30,27 @@ pub struct Parts<'a> {
     pub expiry_interval: Option<u32>,
     /// When it arrived.
     pub created: Time,
+}
+
+impl<'a> Parts<'a> {
+    /// Those of a PUBLISH that arrives `now`, with this topic and these properties.
+    #[must_use]
+    pub const fn of(
+        publish: &PublishRef<'a>,
+        topic: Text<'a>,
+        properties: &'a [u8],
+        now: Time,
+    ) -> Self {
+        Self {
+            topic,
+            properties,
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expiry_interval: publish.properties.message_expiry_interval,
+            created: now,
+        }
+    }
 }
 
 /// A message, shared by everything that still has to deliver it.
@@ -85,12 +106,9 @@ impl Message {
     }
 
     /// Valid topic name.
-    ///
-    /// # Panics
-    /// Never: the bytes were a `str` when they came in.
     #[must_use]
-    pub fn topic(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.topic_len)]).expect("was a str")
+    pub fn topic(&self) -> Text<'_> {
+        Text::kept(&self.bytes[..usize::from(self.topic_len)])
     }
 
     /// Properties as they are forwarded, in wire form without their length.
@@ -181,7 +199,7 @@ impl PartialEq for Message {
 impl Eq for Message {}
 
 impl Topical for Rc<Message> {
-    fn topic(&self) -> &str {
+    fn topic(&self) -> Text<'_> {
         Message::topic(self)
     }
 }

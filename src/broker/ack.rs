@@ -21,7 +21,7 @@ impl Broker {
         conn: ConnId,
         kind: AckKind,
         ack: &Ack,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         let packet_id = ack.packet_id;
         if kind == AckKind::PubRel {
@@ -70,7 +70,7 @@ impl Broker {
         conn: ConnId,
         session: SessionId,
         packet_id: PacketId,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let after = self.gate(self.store.session(session));
         let reason = ReasonCode::SUCCESS;
@@ -83,20 +83,22 @@ impl Broker {
         conn: ConnId,
         session: SessionId,
         ack: &Ack,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         if ack.reason.is_error() {
             self.counters.drop_one(DropReason::Refused);
             let who = name(&self.online(conn).identity);
             debug!("Client {who} refused a message: {}", ack.reason.name());
         }
-        let outbound = self.store.session(session).outbound.as_ref();
-        let place = outbound.and_then(|outbound| outbound.place(ack.packet_id));
-        self.change(session, Change::Settled(ack.packet_id), effects);
-        let online = self.online_mut(conn);
         // An acknowledgement of what only an earlier connection sent gives no quota back: this
         // one has not taken any for it.
-        if online.resume.is_none_or(|resume| place <= resume.after) {
+        let is_ours = self.online(conn).resume.as_ref().is_none_or(|resume| {
+            let outbound = self.store.session(session).outbound.as_ref();
+            outbound.and_then(|outbound| outbound.place(ack.packet_id)) <= resume.after
+        });
+        self.change(session, Change::Settled(ack.packet_id), effects);
+        let online = self.online_mut(conn);
+        if is_ours {
             // 5.0, 4.9: never above what it began with.
             online.quota = online.quota.saturating_add(1).min(online.quota_max);
         }

@@ -37,7 +37,7 @@ impl Broker {
         now: Time,
         id: SessionId,
         is_clean: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Option<SessionId> {
         let number = self.store.session(id).number;
         let old = self.store.session(id).conn;
@@ -58,13 +58,13 @@ impl Broker {
         Some(id)
     }
 
-    pub(super) fn resume_session(&mut self, id: SessionId, expiry: u32, effects: &mut Effects<'_>) {
+    pub(super) fn resume_session(&mut self, id: SessionId, expiry: u32, effects: &mut Effects) {
         let session = self.store.session(id);
         let number = session.number;
         for due in [session.will_due(), session.expires()].into_iter().flatten() {
             self.timers.disarm(due, Timer::Session(number));
         }
-        if session.will.is_some() {
+        if session.will().is_some() {
             // Back in time: the Will of the old connection is not published ([MQTT-3.1.3-9]).
             self.change(id, Change::WillCleared, effects);
         }
@@ -73,13 +73,14 @@ impl Broker {
 
     /// How long a session outlives its connection from now on. Once it ends with it, nothing of
     /// it is durable any more.
-    fn set_expiry(&mut self, id: SessionId, expiry_interval: u32, effects: &mut Effects<'_>) {
+    fn set_expiry(&mut self, id: SessionId, expiry_interval: u32, effects: &mut Effects) {
         let attached = Change::Attached { expiry_interval };
         let session = self.store.session(id);
         if session.is_kept() && expiry_interval == 0 {
             self.leave_groups_durably(id, effects);
             let closed = Record::Session(self.store.session(id).number, Change::Closed);
             self.record(closed, effects);
+            self.ended = self.seq;
             self.store.change(id, attached);
         } else {
             self.change(id, attached, effects);
@@ -90,7 +91,7 @@ impl Broker {
         &mut self,
         client_id: Rc<str>,
         expiry_interval: u32,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> SessionId {
         let number = self.store.next_session();
         if expiry_interval > 0 {
@@ -105,12 +106,12 @@ impl Broker {
         now: Time,
         id: SessionId,
         will: &Will,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let mut properties = Vec::new();
         codec::write_forwardable(&will.properties, &mut properties);
         let parts = Parts {
-            topic: &will.topic,
+            topic: will.topic.as_str().into(),
             properties: &properties,
             payload: &will.payload,
             qos: will.qos,
@@ -129,7 +130,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         packet: &Disconnect,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         let online = self.online(conn);
         let session = online.session;
@@ -153,13 +154,7 @@ impl Broker {
         Ok(())
     }
 
-    pub(super) fn on_closed(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        end: End,
-        effects: &mut Effects<'_>,
-    ) {
+    pub(super) fn on_closed(&mut self, now: Time, conn: ConnId, end: End, effects: &mut Effects) {
         if let Some(online) = self.links.online(conn) {
             let who = name(&online.identity);
             let how = match end {
@@ -174,7 +169,7 @@ impl Broker {
             effects.list.push(Effect::Unjudge { conn });
         }
         self.disarm_link(conn);
-        self.links.replace(conn, Link::Vacant);
+        self.links.vacate(conn);
     }
 
     /// Takes a connection from its session, which ends now or waits.
@@ -183,14 +178,14 @@ impl Broker {
         now: Time,
         conn: ConnId,
         with_will: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         self.disarm_link(conn);
         let Link::Online(online) = self.links.replace(conn, Link::Leaving) else { return };
         let id = online.session;
         let session = self.store.session_mut(id);
         session.conn = None;
-        if !with_will && session.will.is_some() {
+        if !with_will && session.will().is_some() {
             self.change(id, Change::WillCleared, effects);
         }
         let session = self.store.session(id);
@@ -206,7 +201,7 @@ impl Broker {
     }
 
     /// A session ends: its Will goes out, what a shared subscription sent it goes to others.
-    pub(super) fn end_session(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    pub(super) fn end_session(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let session = self.store.session(id);
         for due in [session.will_due(), session.expires()].into_iter().flatten() {
             self.timers.disarm(due, Timer::Session(session.number));
@@ -215,7 +210,11 @@ impl Broker {
         let orphans = self.orphans(id);
         self.count_ended(id);
         self.leave_groups(id, effects);
+        let was_kept = self.store.session(id).is_kept();
         self.change(id, Change::Closed, effects);
+        if was_kept {
+            self.ended = self.seq;
+        }
         for (group, delivery) in orphans {
             self.redeliver(now, group, delivery, effects);
         }
@@ -223,11 +222,11 @@ impl Broker {
 
     /// Publishes a session's Will, if it has one, and forgets it ([MQTT-3.1.2-8],
     /// [MQTT-3.1.2-10] of 3.1.1 and 5.0).
-    pub(super) fn publish_will(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
-        let Some(will) = self.store.session(id).will.clone() else { return };
-        let KeptWill { message, .. } = *will;
+    pub(super) fn publish_will(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
+        let Some(will) = self.store.session(id).will().cloned() else { return };
+        let KeptWill { message, .. } = will;
         self.change(id, Change::WillCleared, effects);
-        debug!("Publishing the Will on {}", Shown(message.topic()));
+        debug!("Publishing the Will on {}", Shown(message.topic().as_str()));
         self.publish_kept(now, id, &message, effects);
     }
 }

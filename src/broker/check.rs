@@ -30,7 +30,7 @@ impl Broker {
             let armed = self.links.armed(conn);
             assert!(armed <= due, "{conn:?} has a timer no later than its deadline");
             if armed < Time::NEVER {
-                assert!(self.timers.has(armed, Timer::Link(conn)), "{conn:?} has its entry");
+                assert!(self.timers.has(armed, Timer::Link(conn.slot)), "{conn:?} has its entry");
             }
             let Link::Online(online) = link else { continue };
             assert_eq!(
@@ -54,16 +54,16 @@ impl Broker {
                 subscriptions += 1;
                 let Held { node, group } = *held;
                 assert!(self.store.router.subscriber(id, *held).is_some(), "{node:?} {group}");
-                assert!(group == 0 || session.groups.find(group).is_some(), "a member knows it");
+                assert!(group == 0 || session.groups().contains(&group), "a member knows it");
             }
             match session.conn {
                 Some(conn) => {
                     assert!(self.links.online(conn).is_some(), "a session's link is accepted");
-                    assert!(session.detached.is_none(), "a session with a link is attached");
+                    assert!(!session.is_detached(), "a session with a link is attached");
                 }
                 None => {
                     assert!(session.is_kept(), "a session without link outlives it");
-                    assert!(session.detached.is_some(), "since when");
+                    assert!(session.is_detached(), "since when");
                     let due = session.will_due().into_iter().chain(session.expires()).min();
                     let timer = Timer::Session(session.number);
                     assert!(due.is_none_or(|due| self.timers.has(due, timer)), "it has a timer");

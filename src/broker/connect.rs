@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use log::info;
 
-use super::link::{Judging, Link};
+use super::link::{Awaiting, Judging, Link};
 use super::target::CONNECTION;
 use super::{
     Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, Verdict, name, shown_user,
@@ -31,7 +31,7 @@ impl Broker {
     pub(super) fn on_opened(&mut self, now: Time, conn: ConnId, peer: Peer) {
         self.counters.connections += 1;
         let by = now.plus_ms(self.options.connect_timeout_ms);
-        self.links.open(conn, Link::Awaiting { peer, by });
+        self.links.open(conn, Link::Awaiting(Box::new(Awaiting { peer, by })));
         self.arm_link(conn);
     }
 
@@ -41,7 +41,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         packet: Incoming<'_>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         let Incoming::Other(packet) = packet else {
             return Err(Fault::protocol("the first packet is not CONNECT"));
@@ -49,8 +49,8 @@ impl Broker {
         let Packet::Connect(connect) = *packet else {
             return Err(Fault::protocol("the first packet is not CONNECT"));
         };
-        let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) else { return Ok(()) };
-        let peer = *peer;
+        let Some(Link::Awaiting(awaiting)) = self.links.get(conn) else { return Ok(()) };
+        let peer = awaiting.peer;
         let form = (connect.version, connect.properties.maximum_packet_size);
         if let Err(why) = self.on_connect(now, conn, peer, connect, effects) {
             self.refuse(conn, form, why, effects);
@@ -64,7 +64,7 @@ impl Broker {
         conn: ConnId,
         peer: Peer,
         mut connect: Connect,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Refusal> {
         if connect.properties.maximum_packet_size.is_some_and(|max| max < REFUSAL_BYTES) {
             // [MQTT-3.1.2-24]: nothing can be said to it, not even why.
@@ -182,10 +182,11 @@ impl Broker {
         conn: ConnId,
         (version, most): (Version, Option<u32>),
         why: Refusal,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         self.counters.refused += 1;
-        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
+        if let Some(Link::Awaiting(awaiting)) = self.links.get(conn) {
+            let peer = awaiting.peer;
             let (what, code) = (why.what, why.code.name());
             info!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what} ({code}).");
         }
@@ -203,7 +204,7 @@ impl Broker {
         self.abandon(conn, effects);
     }
 
-    fn send_refusal(&self, conn: ConnId, reason: ReasonCode, effects: &mut Effects<'_>) {
+    fn send_refusal(&self, conn: ConnId, reason: ReasonCode, effects: &mut Effects) {
         // [MQTT-3.2.2-4], [MQTT-3.2.2-6]: no session present.
         let properties = ConnAckProperties::default();
         let packet = Packet::ConnAck(ConnAck { session_present: false, reason, properties });
@@ -216,7 +217,7 @@ impl Broker {
         conn: ConnId,
         version: Option<Version>,
         error: &codec::Error,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         self.counters.refused += 1;
         match (error, version) {
@@ -248,7 +249,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         verdict: Verdict,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         if !matches!(self.links.get(conn), Some(Link::Judging(_))) {
             return;
@@ -282,7 +283,7 @@ impl Broker {
     }
 
     /// Lets a client in: takes over, begins or resumes its session, answers.
-    fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects<'_>) {
+    fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects) {
         let connect = &who.connect;
         let (version, most) = (connect.version, connect.properties.maximum_packet_size);
         let existing = self.store.of_client(&who.identity.client_id);
@@ -340,8 +341,9 @@ impl Broker {
             topic_alias_maximum: topic_alias_maximum.min(self.options.topic_alias_maximum_out),
             maximum_packet_size,
         });
-        // Who is told that an old session is gone must not meet it again after a crash.
-        let after = self.gate_since(before, session);
+        // Who is told that an old session is gone must not meet it again after a crash, even if
+        // it went a while ago.
+        let after = self.gate_since(before, session).max(self.ended);
         self.send(conn, Packet::ConnAck(answer), after, effects);
         if self.storage != Storage::Well {
             self.hold(now, conn, true, effects);

@@ -13,86 +13,25 @@ use std::rc::Rc;
 use log::warn;
 
 use super::link::Online;
-use super::store::Store;
+use super::source::{Source, Terms, remaining};
 use super::target::CONNECTION;
-use super::{Broker, Effect, Effects, MessageRef, Overflow, Seq, Shown, Target};
-use crate::codec::{PacketId, PublishHead, QoS, ReasonCode, Version};
-use crate::message::{Delivery, Message, Parts};
+use super::{Broker, ConnId, Effect, Effects, MessageRef, Overflow, Seq, Shown, Target};
+use crate::codec::{PacketId, QoS, ReasonCode};
+use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 use crate::persistence::Change;
 use crate::router::{Matches, count};
 use crate::session::{Queue, Session, SessionId};
 use crate::time::Time;
 
-/// A message on its way through the broker: where it lies, and the kept copy once there is one.
-pub(super) struct Source<'s, 'a> {
-    pub(super) parts: Parts<'s>,
-    /// The same, if it may be referred to after the event was handled.
-    borrowed: Option<Parts<'a>>,
-    kept: Option<Rc<Message>>,
-    publisher: Option<Rc<str>>,
-}
-
-impl<'s, 'a> Source<'s, 'a> {
-    /// In the packet just received, as it goes out.
-    pub(super) const fn borrowed(parts: Parts<'a>, publisher: Rc<str>) -> Self
-    where
-        'a: 's,
-    {
-        Self { parts, borrowed: Some(parts), kept: None, publisher: Some(publisher) }
-    }
-
-    /// Put together for this event alone.
-    pub(super) const fn owned(parts: Parts<'s>, publisher: Rc<str>) -> Self {
-        Self { parts, borrowed: None, kept: None, publisher: Some(publisher) }
-    }
-
-    /// Kept already.
-    pub(super) fn shared(message: &'s Rc<Message>) -> Self {
-        Self {
-            parts: message.parts(),
-            borrowed: None,
-            kept: Some(Rc::clone(message)),
-            publisher: None,
-        }
-    }
-
-    /// The kept copy, made if there is none.
-    pub(super) fn keep(&mut self, store: &mut Store) -> Rc<Message> {
-        let (parts, publisher) = (&self.parts, &mut self.publisher);
-        let kept = self.kept.get_or_insert_with(|| {
-            let number = store.number_message();
-            Message::new(number, parts, publisher.take(), &store.gauge)
-        });
-        Rc::clone(kept)
-    }
-
-    fn message(&mut self, store: &mut Store) -> MessageRef<'a> {
-        match (&self.kept, self.borrowed) {
-            (None, Some(parts)) => MessageRef::Borrowed(parts),
-            _ => MessageRef::Shared(self.keep(store)),
-        }
-    }
-}
-
-/// How one session is to get a message.
-#[derive(Clone, Copy)]
-pub(super) struct Terms<'i> {
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    pub(super) identifiers: &'i [u32],
-    /// The shared subscription it comes from; 0 is none.
-    pub(super) group: u32,
-}
-
 impl Broker {
     /// Sends a message to all who match.
-    pub(super) fn route<'a>(
+    pub(super) fn route(
         &mut self,
         now: Time,
         matches: &Matches,
-        source: &mut Source<'_, 'a>,
-        effects: &mut Effects<'a>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let start = effects.targets.len();
         for found in &matches.sessions {
@@ -111,12 +50,7 @@ impl Broker {
     }
 
     /// One effect for all targets since `start`.
-    pub(super) fn emit<'a>(
-        &mut self,
-        start: usize,
-        source: &mut Source<'_, 'a>,
-        effects: &mut Effects<'a>,
-    ) {
+    pub(super) fn emit(&mut self, start: usize, source: &mut Source<'_>, effects: &mut Effects) {
         let len = effects.targets.len() - start;
         if len > 0 {
             self.counters.publishes_sent += len as u64;
@@ -130,25 +64,33 @@ impl Broker {
         now: Time,
         to: SessionId,
         terms: Terms<'_>,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let session = self.store.session(to);
-        let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) else {
+        let found = session.conn.and_then(|conn| Some((conn, self.links.online_mut(conn)?)));
+        let Some((conn, online)) = found else {
             if terms.qos == QoS::AtMostOnce && !self.options.queue_qos0_messages {
                 return self.counters.drop_one(DropReason::Offline);
             }
             return self.enqueue(to, terms, source, effects);
         };
-        let charge = charge(online.version, terms, &source.parts, now);
+        let charge = source.charge(online.version, terms, now);
         if charge > online.maximum_packet_size {
             // As if it had been sent and had completed ([MQTT-3.1.2-25]).
             return self.counters.drop_one(DropReason::TooLarge);
         }
-        if takes(online, session, terms.qos, charge) {
-            self.hand_over(now, to, terms, charge, source, effects);
-        } else {
-            self.enqueue(to, terms, source, effects);
+        if !takes(online, session, terms.qos, charge) {
+            return self.enqueue(to, terms, source, effects);
+        }
+        if terms.qos > QoS::AtMostOnce {
+            return self.hand_over(now, to, terms, charge, source, effects);
+        }
+        let sending = Sending::first(None, charge, remaining(&source.parts, now));
+        let must_arm = online.charge(charge, now, self.options.stalled_timeout_ms);
+        effects.push_target(conn, terms, sending, Seq(0));
+        if must_arm {
+            self.arm_link(conn);
         }
     }
 
@@ -159,8 +101,8 @@ impl Broker {
         to: SessionId,
         terms: Terms<'_>,
         charge: u32,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let packet_id = (terms.qos > QoS::AtMostOnce).then(|| {
             let session = self.store.session_mut(to);
@@ -172,7 +114,7 @@ impl Broker {
             packet_id
         });
         let expiry = remaining(&source.parts, now);
-        self.target(now, to, terms, Sending { packet_id, charge, expiry, dup: false }, effects);
+        self.target(now, to, terms, Sending::first(packet_id, charge, expiry), effects);
     }
 
     /// Charges a connection for a message and makes it a target.
@@ -182,33 +124,15 @@ impl Broker {
         to: SessionId,
         terms: Terms<'_>,
         sending: Sending,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let session = self.store.session(to);
         let after = if terms.qos == QoS::AtMostOnce { Seq(0) } else { self.gate(session) };
         let Some(conn) = session.conn else { return };
-        let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
-        online.charged += u64::from(sending.charge);
         online.quota -= u16::from(sending.packet_id.is_some());
-        let must_arm = online.stalled_by == Time::NEVER;
-        if must_arm {
-            online.stalled_by = now.plus_ms(timeout);
-        }
-        let identifiers_start = count(effects.identifiers.len());
-        effects.identifiers.extend_from_slice(terms.identifiers);
-        effects.targets.push(Target {
-            conn,
-            charge: sending.charge,
-            expiry: sending.expiry,
-            identifiers_start,
-            identifiers_len: count(terms.identifiers.len()),
-            packet_id: sending.packet_id,
-            qos: terms.qos,
-            retain: terms.retain,
-            dup: sending.dup,
-            after,
-        });
+        let must_arm = online.charge(sending.charge, now, self.options.stalled_timeout_ms);
+        effects.push_target(conn, terms, sending, after);
         if must_arm {
             self.arm_link(conn);
         }
@@ -219,8 +143,8 @@ impl Broker {
         &mut self,
         to: SessionId,
         terms: Terms<'_>,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let len = source.parts.topic.len() + source.parts.properties.len();
         let len = len + source.parts.payload.len();
@@ -288,7 +212,7 @@ impl Broker {
     }
 
     /// Disconnects whom the event has doomed.
-    pub(super) fn dismiss_doomed(&mut self, now: Time, effects: &mut Effects<'_>) {
+    pub(super) fn dismiss_doomed(&mut self, now: Time, effects: &mut Effects) {
         while let Some(conn) = self.doomed.pop() {
             let why = Some("queue full");
             self.dismiss(now, conn, ReasonCode::QUOTA_EXCEEDED, why, effects);
@@ -300,7 +224,7 @@ impl Broker {
         &mut self,
         start: usize,
         message: &Rc<Message>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let len = effects.targets.len() - start;
         if len > 0 {
@@ -318,6 +242,32 @@ pub(super) struct Sending {
     pub(super) charge: u32,
     pub(super) expiry: Option<u32>,
     pub(super) dup: bool,
+}
+
+impl Sending {
+    /// Of a message that was not sent before.
+    const fn first(packet_id: Option<PacketId>, charge: u32, expiry: Option<u32>) -> Self {
+        Self { packet_id, charge, expiry, dup: false }
+    }
+}
+
+impl Effects {
+    fn push_target(&mut self, conn: ConnId, terms: Terms<'_>, sending: Sending, after: Seq) {
+        let identifiers_start = count(self.identifiers.len());
+        self.identifiers.extend_from_slice(terms.identifiers);
+        self.targets.push(Target {
+            conn,
+            charge: sending.charge,
+            expiry: sending.expiry,
+            identifiers_start,
+            identifiers_len: count(terms.identifiers.len()),
+            packet_id: sending.packet_id,
+            qos: terms.qos,
+            retain: terms.retain,
+            dup: sending.dup,
+            after,
+        });
+    }
 }
 
 /// Whether a session's connection takes a message of this QoS and size now.
@@ -339,31 +289,6 @@ pub(super) fn has_window(online: &Online, session: &Session) -> bool {
     online.quota > 0 && session.inflight() < usize::from(online.window)
 }
 
-/// Bytes of the whole packet, which is what it takes of a connection's room.
-pub(super) fn charge(version: Version, terms: Terms<'_>, parts: &Parts<'_>, now: Time) -> u32 {
-    let head = PublishHead {
-        dup: false,
-        qos: terms.qos,
-        retain: terms.retain,
-        topic: parts.topic,
-        // Its length does not depend on its value.
-        packet_id: (terms.qos > QoS::AtMostOnce).then_some(PacketId::MAX),
-        topic_alias: None,
-        message_expiry_interval: remaining(parts, now),
-        subscription_identifiers: terms.identifiers,
-        properties: parts.properties,
-        payload_len: parts.payload.len(),
-    };
-    count(head.packet_len(version))
-}
-
-/// Seconds a message has left ([MQTT-3.3.2-6]).
-pub(super) fn remaining(parts: &Parts<'_>, now: Time) -> Option<u32> {
-    let interval = parts.expiry_interval?;
-    let left = parts.created.plus_secs(interval).ms_since(now).div_ceil(1000);
-    Some(u32::try_from(left).unwrap_or(u32::MAX))
-}
-
 fn delivery(message: Option<Rc<Message>>, terms: Terms<'_>) -> Delivery {
     let identifiers = terms.identifiers;
     Delivery {
@@ -373,9 +298,4 @@ fn delivery(message: Option<Rc<Message>>, terms: Terms<'_>) -> Delivery {
         qos: terms.qos,
         retain: terms.retain,
     }
-}
-
-/// A subscription identifier as a list of one, or of none if it is 0.
-pub(super) const fn identifiers(identifier: &u32) -> &[u32] {
-    if *identifier == 0 { &[] } else { std::slice::from_ref(identifier) }
 }

@@ -15,7 +15,7 @@ use crate::time::Time;
 
 impl Broker {
     /// Changes a session, and records the change if the session outlives its connection.
-    pub(super) fn change(&mut self, id: SessionId, change: Change, effects: &mut Effects<'_>) {
+    pub(super) fn change(&mut self, id: SessionId, change: Change, effects: &mut Effects) {
         let session = self.store.session(id);
         if session.is_kept() {
             self.seq.0 += 1;
@@ -26,12 +26,7 @@ impl Broker {
 
     /// Changes what waits for a shared subscription, and records it if any member outlives its
     /// connection.
-    pub(super) fn change_group(
-        &mut self,
-        group: u32,
-        change: GroupChange,
-        effects: &mut Effects<'_>,
-    ) {
+    pub(super) fn change_group(&mut self, group: u32, change: GroupChange, effects: &mut Effects) {
         let id = GroupId(group);
         if self.store.router.group(id).is_some_and(|group| group.kept > 0) {
             self.record(Record::Group(group, change.clone()), effects);
@@ -39,7 +34,7 @@ impl Broker {
         self.store.change_group(group, change);
     }
 
-    pub(super) fn record(&mut self, record: Record, effects: &mut Effects<'_>) {
+    pub(super) fn record(&mut self, record: Record, effects: &mut Effects) {
         self.seq.0 += 1;
         effects.list.push(Effect::Record(record));
     }
@@ -56,7 +51,7 @@ impl Broker {
         if self.seq > before { self.seq } else { self.gate(self.store.session(id)) }
     }
 
-    pub(super) fn send(&self, conn: ConnId, packet: Packet, after: Seq, effects: &mut Effects<'_>) {
+    pub(super) fn send(&self, conn: ConnId, packet: Packet, after: Seq, effects: &mut Effects) {
         let what = Outgoing::Packet(Box::new(packet));
         effects.list.push(Effect::Send { conn, what, after });
     }
@@ -68,7 +63,7 @@ impl Broker {
         packet_id: PacketId,
         reason: ReasonCode,
         after: Seq,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let what = Outgoing::Ack(kind, Ack::new(packet_id, reason));
         effects.list.push(Effect::Send { conn, what, after });
@@ -90,8 +85,8 @@ impl Broker {
         let Some(armed) = self.links.armed_mut(conn) else { return };
         if due < *armed {
             let old = std::mem::replace(armed, due);
-            self.timers.disarm(old, Timer::Link(conn));
-            self.timers.arm(due, Timer::Link(conn));
+            self.timers.disarm(old, Timer::Link(conn.slot));
+            self.timers.arm(due, Timer::Link(conn.slot));
         }
     }
 
@@ -99,7 +94,7 @@ impl Broker {
     pub(super) fn disarm_link(&mut self, conn: ConnId) {
         if let Some(armed) = self.links.armed_mut(conn) {
             let old = std::mem::replace(armed, Time::NEVER);
-            self.timers.disarm(old, Timer::Link(conn));
+            self.timers.disarm(old, Timer::Link(conn.slot));
         }
     }
 

@@ -7,12 +7,16 @@
 
 use std::rc::Rc;
 
-use crate::codec::{self, Ack, AckKind, Incoming, Packet, PacketId, QoS, Version};
+use crate::codec::Version;
+use crate::codec::{
+    self, Ack, AckKind, Incoming, Packet, PacketId, PropertiesRef, PublishRef, QoS, Text,
+};
 use crate::message::{Message, Parts};
 use crate::persistence::{Record, Seq};
 use crate::session::{ConnId, Credentials, Peer};
 
 use super::Options;
+use crate::time::Time;
 
 /// How storage is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +61,14 @@ pub enum Event<'a> {
         /// From where.
         peer: Peer,
     },
-    /// A whole packet arrived.
+    /// A PUBLISH arrived. Effects refer to it as [`MessageRef::Received`].
+    Published {
+        /// On which connection.
+        conn: ConnId,
+        /// The packet, where it lies.
+        publish: &'a PublishRef<'a>,
+    },
+    /// Any other packet arrived, whole.
     Received {
         /// On which connection.
         conn: ConnId,
@@ -122,22 +133,12 @@ pub enum Outgoing {
 
 /// A message on its way to connections.
 #[derive(Clone, Debug)]
-pub enum MessageRef<'a> {
-    /// It lies in the packet just received and is kept by nobody.
-    Borrowed(Parts<'a>),
+pub enum MessageRef {
+    /// The PUBLISH of this very event, kept by nobody: [`Effects::received`] says what it is made
+    /// of.
+    Received,
     /// It is kept.
     Shared(Rc<Message>),
-}
-
-impl MessageRef<'_> {
-    /// What it is made of.
-    #[must_use]
-    pub fn parts(&self) -> Parts<'_> {
-        match self {
-            Self::Borrowed(parts) => *parts,
-            Self::Shared(message) => message.parts(),
-        }
-    }
 }
 
 /// One receiver of a message.
@@ -168,7 +169,7 @@ pub struct Target {
 
 /// What a broker wants.
 #[derive(Debug)]
-pub enum Effect<'a> {
+pub enum Effect {
     /// This must outlive the process; the n-th of them has the number n.
     Record(Record),
     /// Send a packet, not before `after` is durable.
@@ -183,7 +184,7 @@ pub enum Effect<'a> {
     /// Send one message to many.
     Deliver {
         /// The message.
-        message: MessageRef<'a>,
+        message: MessageRef,
         /// From here in [`Effects::targets`].
         start: u32,
         /// So many.
@@ -236,20 +237,30 @@ pub enum Effect<'a> {
 
 /// The effects of one event, with the lists they point into. Reused from event to event.
 #[derive(Debug, Default)]
-pub struct Effects<'a> {
+pub struct Effects {
     /// In order.
-    pub list: Vec<Effect<'a>>,
+    pub list: Vec<Effect>,
     /// Receivers of [`Effect::Deliver`].
     pub targets: Vec<Target>,
     /// Subscription identifiers of the targets.
     pub identifiers: Vec<u32>,
+    pub(super) rewritten: Rewritten,
 }
 
-impl Effects<'_> {
+/// What a message is made of where that is not what its PUBLISH says: the topic behind an alias,
+/// and the properties without those of its connection.
+#[derive(Debug, Default)]
+pub(super) struct Rewritten {
+    is_set: bool,
+    topic: Option<Rc<str>>,
+    properties: Vec<u8>,
+}
+
+impl Effects {
     /// No effects.
     #[must_use]
-    pub const fn new() -> Self {
-        Self { list: Vec::new(), targets: Vec::new(), identifiers: Vec::new() }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Forgets everything, keeps the memory.
@@ -257,14 +268,39 @@ impl Effects<'_> {
         self.list.clear();
         self.targets.clear();
         self.identifiers.clear();
+        if self.rewritten.is_set {
+            self.rewritten.clear();
+        }
     }
 
-    /// The same memory for the effects of another event. (A vector that is emptied and collected
-    /// again keeps its allocation, whatever lifetime its elements had.)
+    /// What [`MessageRef::Received`] is made of, `publish` being the PUBLISH of the event.
     #[must_use]
-    pub fn recycled<'b>(mut self) -> Effects<'b> {
+    pub fn received<'s>(&'s self, publish: &PublishRef<'s>, now: Time) -> Parts<'s> {
+        if self.rewritten.is_set {
+            self.rewritten.parts(publish, now)
+        } else {
+            let properties = publish.properties.as_forwardable().unwrap_or_default();
+            Parts::of(publish, publish.topic, properties, now)
+        }
+    }
+}
+
+impl Rewritten {
+    pub(super) fn set(&mut self, topic: Option<Rc<str>>, properties: &PropertiesRef<'_>) {
         self.clear();
-        let list = self.list.into_iter().map(|_| unreachable!("it was cleared")).collect();
-        Effects { list, targets: self.targets, identifiers: self.identifiers }
+        self.is_set = true;
+        self.topic = topic;
+        properties.forwardable(&mut self.properties);
+    }
+
+    pub(super) fn parts<'s>(&'s self, publish: &PublishRef<'s>, now: Time) -> Parts<'s> {
+        let topic = self.topic.as_deref().map_or(publish.topic, Text::from);
+        Parts::of(publish, topic, &self.properties, now)
+    }
+
+    fn clear(&mut self) {
+        self.is_set = false;
+        self.topic = None;
+        self.properties.clear();
     }
 }

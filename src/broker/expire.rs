@@ -17,10 +17,14 @@ use crate::session::{Awaiting, SessionId};
 use crate::time::Time;
 
 impl Broker {
-    pub(super) fn on_tick(&mut self, now: Time, effects: &mut Effects<'_>) {
+    pub(super) fn on_tick(&mut self, now: Time, effects: &mut Effects) {
         while let Some(timer) = self.timers.due(now) {
             match timer {
-                Timer::Link(conn) => self.on_link_due(now, conn, effects),
+                Timer::Link(slot) => {
+                    if let Some(conn) = self.links.in_slot(slot) {
+                        self.on_link_due(now, conn, effects);
+                    }
+                }
                 Timer::Session(number) => self.on_session_due(now, number, effects),
                 Timer::Scan => self.on_scan_due(now, effects),
             }
@@ -30,7 +34,7 @@ impl Broker {
         }
     }
 
-    fn on_link_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects<'_>) {
+    fn on_link_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
         let Some(armed) = self.links.armed_mut(conn) else { return };
         *armed = Time::NEVER;
         let Some(link) = self.links.get(conn) else { return };
@@ -39,7 +43,8 @@ impl Broker {
             return self.arm_link(conn);
         }
         match link {
-            Link::Awaiting { peer, .. } => {
+            Link::Awaiting(awaiting) => {
+                let peer = awaiting.peer;
                 warn!(target: CONNECTION, "Client {NOBODY} [{peer}] sent no CONNECT, disconnecting.");
                 self.abandon(conn, effects);
             }
@@ -66,7 +71,7 @@ impl Broker {
         }
     }
 
-    fn on_session_due(&mut self, now: Time, number: u64, effects: &mut Effects<'_>) {
+    fn on_session_due(&mut self, now: Time, number: u64, effects: &mut Effects) {
         let Some(id) = self.store.numbered(number) else { return };
         let session = self.store.session(id);
         if session.expires().is_some_and(|at| at <= now) {

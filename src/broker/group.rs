@@ -7,7 +7,8 @@
 
 use log::warn;
 
-use super::deliver::{Source, Terms, charge, identifiers, takes};
+use super::deliver::takes;
+use super::source::{Source, Terms, charge, identifiers};
 use super::{Broker, Effects, Overflow, Shown};
 use crate::codec::QoS;
 use crate::message::Delivery;
@@ -23,8 +24,8 @@ impl Broker {
         &mut self,
         now: Time,
         group: GroupId,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) {
         let Some(shared) = self.store.router.group(group) else { return };
         let (mut ahead, mut is_anybody_there) = (0, false);
@@ -65,7 +66,7 @@ impl Broker {
         &self,
         now: Time,
         group: GroupId,
-        source: &Source<'_, '_>,
+        source: &Source<'_>,
     ) -> bool {
         let Some(shared) = self.store.router.group(group) else { return false };
         shared.members.as_slice().iter().all(|member| {
@@ -77,12 +78,7 @@ impl Broker {
         })
     }
 
-    fn enqueue_group(
-        &mut self,
-        group: GroupId,
-        source: &mut Source<'_, '_>,
-        effects: &mut Effects<'_>,
-    ) {
+    fn enqueue_group(&mut self, group: GroupId, source: &mut Source<'_>, effects: &mut Effects) {
         let message = source.keep(&mut self.store);
         let len = message.len();
         while self.is_group_full(group, len) {
@@ -124,7 +120,7 @@ impl Broker {
         now: Time,
         group: u32,
         delivery: Delivery,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let Some(message) = delivery.message else { return };
         let group = GroupId(group);
@@ -142,7 +138,7 @@ impl Broker {
     }
 }
 
-fn group_terms<'i>(member: &'i Subscriber, source: &Source<'_, '_>, group: GroupId) -> Terms<'i> {
+fn group_terms<'i>(member: &'i Subscriber, source: &Source<'_>, group: GroupId) -> Terms<'i> {
     Terms {
         qos: member.options.qos.min(source.parts.qos),
         retain: member.options.retain_as_published && source.parts.retain,

@@ -12,6 +12,7 @@
 use std::rc::Rc;
 
 use crate::codec::{Connect, Version};
+use crate::crowd;
 use crate::router::Matches;
 use crate::session::{ConnId, Identity, Peer, Place, SessionId};
 use crate::time::Time;
@@ -22,14 +23,23 @@ pub(super) enum Link {
     /// No connection in this slot.
     #[default]
     Vacant,
-    /// Handshakes and CONNECT have until `by`.
-    Awaiting { peer: Peer, by: Time },
+    /// Nothing has come yet.
+    Awaiting(Box<Awaiting>),
     /// CONNECT has come, whether it is let in is not known yet.
     Judging(Box<Judging>),
     /// Accepted, attached to a session.
     Online(Box<Online>),
     /// Detached; its last bytes are on their way.
     Leaving,
+}
+
+/// A connection before its CONNECT. In a box, although every connection begins so and none stays
+/// so: it is what would make a slot twice as large for those that are online.
+#[derive(Debug)]
+pub(super) struct Awaiting {
+    pub(super) peer: Peer,
+    /// Handshakes and CONNECT have until then.
+    pub(super) by: Time,
 }
 
 /// A CONNECT that waits for its verdict.
@@ -78,15 +88,15 @@ pub(super) struct Online {
     /// Something must be taken before; never, if nothing waits.
     pub(super) stalled_by: Time,
     /// Where resending stands; absent once it is done.
-    pub(super) resume: Option<Resume>,
+    pub(super) resume: Option<Box<Resume>>,
     /// Topics the client has given an alias; index 0 is alias 1.
-    pub(super) aliases: Option<Box<[Option<Rc<str>>]>>,
+    pub(super) aliases: Option<Box<Vec<Option<Rc<str>>>>>,
     /// Who got the last message.
     pub(super) last_topic: Option<Box<LastTopic>>,
 }
 
 /// Resending after a reconnect, in the original order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Resume {
     /// The last one that was sent again.
     pub(super) after: Option<Place>,
@@ -101,6 +111,23 @@ pub(super) struct LastTopic {
 }
 
 impl Online {
+    /// A message of so many bytes is on its way; true if the timer must be looked at.
+    pub(super) fn charge(&mut self, bytes: u32, now: Time, stalled_timeout_ms: u64) -> bool {
+        self.charged += u64::from(bytes);
+        let is_first = self.stalled_by == Time::NEVER;
+        if is_first {
+            self.stalled_by = now.plus_ms(stalled_timeout_ms);
+        }
+        is_first
+    }
+
+    /// Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
+    pub(super) fn heard(&mut self, now: Time) {
+        if self.patience_ms > 0 {
+            self.keep_alive_by = now.plus_ms(u64::from(self.patience_ms));
+        }
+    }
+
     /// Whether a message of so many bytes may be sent now. One that is larger than all the room
     /// there is goes out alone: else it would stop what is behind it for ever.
     pub(super) fn has_room(&self, charge: u32) -> bool {
@@ -113,7 +140,7 @@ impl Link {
     pub(super) fn deadline(&self) -> Time {
         match self {
             Self::Vacant | Self::Leaving => Time::NEVER,
-            Self::Awaiting { by, .. } => *by,
+            Self::Awaiting(awaiting) => awaiting.by,
             Self::Judging(judging) => judging.by,
             Self::Online(online) => online.keep_alive_by.min(online.stalled_by),
         }
@@ -124,6 +151,8 @@ impl Link {
 #[derive(Debug, Default)]
 pub(super) struct Links {
     slots: Vec<Slot>,
+    /// How many are not vacant.
+    len: usize,
 }
 
 #[derive(Debug)]
@@ -147,6 +176,26 @@ impl Links {
         let slot = &mut self.slots[slot];
         assert!(matches!(slot.link, Link::Vacant), "a slot has one connection at a time");
         *slot = Slot { serial: conn.serial, armed: Time::NEVER, link };
+        self.len += 1;
+    }
+
+    /// A connection is gone.
+    pub(super) fn vacate(&mut self, conn: ConnId) {
+        if matches!(self.get(conn), None | Some(Link::Vacant)) {
+            return;
+        }
+        self.replace(conn, Link::Vacant);
+        self.len -= 1;
+        if crowd::has_left(self.len, self.slots.capacity()) {
+            let used = self.slots.iter().rposition(|slot| !matches!(slot.link, Link::Vacant));
+            self.slots.truncate(used.map_or(0, |last| last + 1));
+            self.slots.shrink_to_fit();
+        }
+    }
+
+    /// The connection in a slot.
+    pub(super) fn in_slot(&self, slot: u32) -> Option<ConnId> {
+        self.slots.get(slot as usize).map(|found| ConnId { slot, serial: found.serial })
     }
 
     /// The link of a connection, unless it is gone.
@@ -165,7 +214,7 @@ impl Links {
     pub(super) fn online(&self, conn: ConnId) -> Option<&Online> {
         match self.get(conn)? {
             Link::Online(online) => Some(online),
-            Link::Vacant | Link::Awaiting { .. } | Link::Judging(_) | Link::Leaving => None,
+            Link::Vacant | Link::Awaiting(_) | Link::Judging(_) | Link::Leaving => None,
         }
     }
 
@@ -173,7 +222,7 @@ impl Links {
     pub(super) fn online_mut(&mut self, conn: ConnId) -> Option<&mut Online> {
         match self.get_mut(conn)? {
             Link::Online(online) => Some(online),
-            Link::Vacant | Link::Awaiting { .. } | Link::Judging(_) | Link::Leaving => None,
+            Link::Vacant | Link::Awaiting(_) | Link::Judging(_) | Link::Leaving => None,
         }
     }
 
@@ -202,4 +251,13 @@ impl Links {
             },
         )
     }
+}
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const LINK_BYTES: usize = size_of::<Slot>();
+    pub(crate) const JUDGING_BYTES: usize = size_of::<Judging>();
+    pub(crate) const ONLINE_BYTES: usize = size_of::<Online>();
+    pub(crate) const LAST_TOPIC_BYTES: usize = size_of::<LastTopic>();
 }

@@ -9,6 +9,7 @@
 //!        - welcome.rs     the terms of a connection, CONNACK
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
 //!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
+//!        - source.rs      a message on its way, and what it takes of a connection
 //!        - deliver.rs     a message to one session: room, window, queue
 //!        - group.rs       a message to a shared subscription
 //!        - pump.rs        what waits for a session, when it can take more
@@ -42,6 +43,7 @@ mod pump;
 mod scan;
 mod shown;
 mod snapshot;
+mod source;
 mod store;
 mod subscribe;
 pub mod target;
@@ -53,7 +55,7 @@ use std::rc::Rc;
 
 use log::warn;
 
-use crate::codec::{self, Disconnect, Incoming, Packet, ReasonCode, Version};
+use crate::codec::{self, Disconnect, Incoming, Packet, PublishRef, ReasonCode, Version};
 use crate::metrics::{Counters, Gauge};
 pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
@@ -112,6 +114,8 @@ pub struct Broker {
     rng: Rng,
     /// Of the newest record.
     seq: Seq,
+    /// Of the newest record that ended a session.
+    ended: Seq,
     storage: Storage,
     /// Set by `Stopping`: nobody is let in any more.
     is_stopping: bool,
@@ -119,8 +123,6 @@ pub struct Broker {
     doomed: Vec<ConnId>,
     /// Reused by what has no cache of its own.
     matches: Matches,
-    /// Reused by PUBLISH packets whose properties are not forwarded as they are.
-    properties: Vec<u8>,
 }
 
 impl std::fmt::Debug for Broker {
@@ -147,11 +149,11 @@ impl Broker {
             counters: Counters::default(),
             rng,
             seq: Seq(0),
+            ended: Seq(0),
             storage: Storage::Well,
             is_stopping: false,
             doomed: Vec::new(),
             matches: Matches::default(),
-            properties: Vec::new(),
         }
     }
 
@@ -165,7 +167,7 @@ impl Broker {
 
     /// Ends recovery: sessions that were connected when the last run ended lost their connections
     /// now.
-    pub fn recovered(&mut self, now: Time, effects: &mut Effects<'_>) {
+    pub fn recovered(&mut self, now: Time, effects: &mut Effects) {
         for (id, change) in self.store.detach_all(now) {
             self.change(id, change, effects);
         }
@@ -176,7 +178,7 @@ impl Broker {
     }
 
     /// Tells the broker what has happened and takes what it wants, appended to `effects`.
-    pub fn handle<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Effects<'a>) {
+    pub fn handle(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
         // Looked at once an event: who does not want packets in the log pays for a comparison.
         if log::log_enabled!(log::Level::Debug) {
             return self.handle_aloud(now, event, effects);
@@ -184,9 +186,10 @@ impl Broker {
         self.handle_quietly(now, event, effects);
     }
 
-    fn handle_quietly<'a>(&mut self, now: Time, event: Event<'a>, effects: &mut Effects<'a>) {
+    fn handle_quietly(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
+            Event::Published { conn, publish } => self.on_published(now, conn, publish, effects),
             Event::Received { conn, packet } => self.on_received(now, conn, packet, effects),
             Event::Garbled { conn, version, error } => {
                 self.on_garbled(now, conn, version, error, effects);
@@ -246,23 +249,37 @@ impl Broker {
         self.store.router.retained.len()
     }
 
-    fn on_received<'a>(
+    fn on_published(
         &mut self,
         now: Time,
         conn: ConnId,
-        packet: Incoming<'a>,
-        effects: &mut Effects<'a>,
+        publish: &PublishRef<'_>,
+        effects: &mut Effects,
+    ) {
+        let Some(online) = self.links.online_mut(conn) else {
+            return self.on_received(now, conn, Incoming::Publish(*publish), effects);
+        };
+        online.heard(now);
+        self.counters.packets_received += 1;
+        if let Err(fault) = self.on_publish(now, conn, publish, effects) {
+            self.fail(now, conn, fault, effects);
+        }
+    }
+
+    fn on_received(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        packet: Incoming<'_>,
+        effects: &mut Effects,
     ) {
         self.counters.packets_received += 1;
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
-            Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
+            Some(Link::Awaiting(_)) => self.on_first(now, conn, packet, effects),
             Some(Link::Judging(_)) => self.on_while_judging(&packet),
             Some(Link::Online(online)) => {
-                // Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
-                if online.patience_ms > 0 {
-                    online.keep_alive_by = now.plus_ms(u64::from(online.patience_ms));
-                }
+                online.heard(now);
                 self.on_online(now, conn, packet, effects)
             }
         };
@@ -271,12 +288,12 @@ impl Broker {
         }
     }
 
-    fn on_online<'a>(
+    fn on_online(
         &mut self,
         now: Time,
         conn: ConnId,
-        packet: Incoming<'a>,
-        effects: &mut Effects<'a>,
+        packet: Incoming<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         match packet {
             Incoming::Publish(publish) => self.on_publish(now, conn, &publish, effects),
@@ -317,9 +334,10 @@ impl Broker {
         conn: ConnId,
         version: Option<Version>,
         error: codec::Error,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
-        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
+        if let Some(Link::Awaiting(awaiting)) = self.links.get(conn) {
+            let peer = awaiting.peer;
             warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
             self.refuse_garbled(conn, version, &error, effects);
         } else {
@@ -330,7 +348,7 @@ impl Broker {
 
     /// What a fault does: the one place. 5.0 hears why ([MQTT-4.13.1-1] of 5.0), 3.x is
     /// disconnected ([MQTT-4.8.0-1] of 3.1.1).
-    fn fail(&mut self, now: Time, conn: ConnId, fault: Fault, effects: &mut Effects<'_>) {
+    fn fail(&mut self, now: Time, conn: ConnId, fault: Fault, effects: &mut Effects) {
         match self.links.get(conn) {
             Some(Link::Online(online)) => {
                 let who = name(&online.identity);
@@ -338,8 +356,8 @@ impl Broker {
                 warn!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
                 self.dismiss(now, conn, fault.code, Some(fault.what), effects);
             }
-            Some(Link::Awaiting { peer, .. }) => {
-                let what = fault.what;
+            Some(Link::Awaiting(awaiting)) => {
+                let (peer, what) = (awaiting.peer, fault.what);
                 warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
                 self.abandon(conn, effects);
             }
@@ -360,7 +378,7 @@ impl Broker {
         conn: ConnId,
         code: ReasonCode,
         why: Option<&str>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let Some(online) = self.links.online(conn) else { return };
         if online.version == Version::V5 {
@@ -380,7 +398,7 @@ impl Broker {
     }
 
     /// Closes a connection that was never accepted.
-    fn abandon(&mut self, conn: ConnId, effects: &mut Effects<'_>) {
+    fn abandon(&mut self, conn: ConnId, effects: &mut Effects) {
         self.disarm_link(conn);
         self.links.replace(conn, Link::Leaving);
         effects.list.push(Effect::Close { conn });

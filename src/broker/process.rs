@@ -13,7 +13,7 @@ use crate::time::Time;
 
 impl Broker {
     /// While storage is behind nobody is read from, so nobody's silence counts against him.
-    pub(super) fn on_storage(&mut self, now: Time, state: Storage, effects: &mut Effects<'_>) {
+    pub(super) fn on_storage(&mut self, now: Time, state: Storage, effects: &mut Effects) {
         let was_well = std::mem::replace(&mut self.storage, state) == Storage::Well;
         if was_well == (state == Storage::Well) {
             return;
@@ -27,13 +27,7 @@ impl Broker {
     }
 
     /// Reads no further from a client, or reads from it again.
-    pub(super) fn hold(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        is_held: bool,
-        effects: &mut Effects<'_>,
-    ) {
+    pub(super) fn hold(&mut self, now: Time, conn: ConnId, is_held: bool, effects: &mut Effects) {
         let online = self.online_mut(conn);
         if is_held {
             online.keep_alive_by = Time::NEVER;
@@ -47,7 +41,7 @@ impl Broker {
         }
     }
 
-    pub(super) fn on_stopping(&mut self, now: Time, effects: &mut Effects<'_>) {
+    pub(super) fn on_stopping(&mut self, now: Time, effects: &mut Effects) {
         self.is_stopping = true;
         info!("Stopping: {} sessions", self.store.len());
         let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();

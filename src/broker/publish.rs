@@ -11,8 +11,8 @@ use std::rc::Rc;
 use log::debug;
 
 use super::connect::is_reserved;
-use super::deliver::Source;
 use super::link::LastTopic;
+use super::source::Source;
 use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
@@ -23,14 +23,18 @@ use crate::time::Time;
 use crate::topic_matcher::{Invalid, Topic};
 
 impl Broker {
-    pub(super) fn on_publish<'a>(
+    pub(super) fn on_publish(
         &mut self,
         now: Time,
         conn: ConnId,
-        publish: &PublishRef<'a>,
-        effects: &mut Effects<'a>,
+        publish: &PublishRef<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         self.counters.publishes_received += 1;
+        if publish.qos == QoS::AtMostOnce && !publish.retain {
+            // Nothing to check, nothing to answer.
+            return self.take_in(now, conn, publish, effects).map(drop);
+        }
         let before = self.seq;
         let session = self.online(conn).session;
         self.check_quota(conn, publish)?;
@@ -87,41 +91,23 @@ impl Broker {
     }
 
     /// Retains and routes a PUBLISH; says what its acknowledgement says.
-    fn take_in<'a>(
+    fn take_in(
         &mut self,
         now: Time,
         conn: ConnId,
-        publish: &PublishRef<'a>,
-        effects: &mut Effects<'a>,
+        publish: &PublishRef<'_>,
+        effects: &mut Effects,
     ) -> Result<ReasonCode, Fault> {
-        let aliased = self.resolve_alias(conn, publish)?;
-        let mut scratch = std::mem::take(&mut self.properties);
-        scratch.clear();
-        let borrowed = publish.properties.as_forwardable();
-        if borrowed.is_none() {
-            publish.properties.forwardable(&mut scratch);
+        if let Some(properties) = publish.properties.as_forwardable() {
+            // No alias among them.
+            let parts = Parts::of(publish, publish.topic, properties, now);
+            return self.publish_for(now, conn, parts, effects);
         }
-        let parts = Parts {
-            topic: publish.topic,
-            properties: borrowed.unwrap_or_default(),
-            payload: publish.payload,
-            qos: publish.qos,
-            retain: publish.retain,
-            expiry_interval: publish.properties.message_expiry_interval,
-            created: now,
-        };
-        let publisher = Rc::clone(&self.online(conn).identity.client_id);
-        let mut source = match (&aliased, borrowed) {
-            (None, Some(_)) => Source::borrowed(parts, publisher),
-            _ => {
-                let topic = aliased.as_deref().unwrap_or(publish.topic);
-                let properties = borrowed.unwrap_or(&scratch);
-                Source::owned(Parts { topic, properties, ..parts }, publisher)
-            }
-        };
-        let reason = self.publish_for(now, conn, &mut source, effects);
-        drop(source);
-        self.properties = scratch;
+        let topic = self.resolve_alias(conn, publish)?;
+        let mut rewritten = std::mem::take(&mut effects.rewritten);
+        rewritten.set(topic, &publish.properties);
+        let reason = self.publish_for(now, conn, rewritten.parts(publish, now), effects);
+        effects.rewritten = rewritten;
         reason
     }
 
@@ -141,7 +127,7 @@ impl Broker {
         let aliases = self
             .online_mut(conn)
             .aliases
-            .get_or_insert_with(|| vec![None; usize::from(highest)].into_boxed_slice());
+            .get_or_insert_with(|| Box::new(vec![None; usize::from(highest)]));
         // A reload may have raised the limit since; the client was told the old one.
         let Some(known) = aliases.get_mut(usize::from(alias) - 1) else {
             let what = "topic alias out of range";
@@ -153,25 +139,26 @@ impl Broker {
             };
             return Ok(Some(Rc::clone(topic)));
         }
-        *known = Some(publish.topic.into());
+        *known = Some(publish.topic.as_str().into());
         Ok(None)
     }
 
     /// Finds who gets a client's message, from its last topic if it is the same, and routes it.
-    fn publish_for<'a>(
+    fn publish_for(
         &mut self,
         now: Time,
         conn: ConnId,
-        source: &mut Source<'_, 'a>,
-        effects: &mut Effects<'a>,
+        parts: Parts<'_>,
+        effects: &mut Effects,
     ) -> Result<ReasonCode, Fault> {
-        let topic = source.parts.topic;
+        let topic = parts.topic;
         let online = self.online_mut(conn);
         let session = online.session;
         let mut last = online.last_topic.take().unwrap_or_default();
         let generation = self.store.router.generation();
-        let is_known = last.topic == topic && !last.topic.is_empty();
+        let is_known = topic == *last.topic && !topic.is_empty();
         if !is_known || last.generation != generation {
+            let topic = topic.as_str();
             let parsed = Topic::parse(topic).map_err(|invalid| match invalid {
                 Invalid::TooDeep => {
                     Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
@@ -191,10 +178,10 @@ impl Broker {
             last.topic.push_str(topic);
             last.generation = generation;
         }
-        let reason = if self.allows_all || self.may_publish(conn, topic) {
-            self.spread(now, &last.matches, source, effects)
+        let reason = if self.allows_all || self.may_publish(conn, &last.topic) {
+            self.spread(now, &last.matches, &mut Source::received(parts, session), effects)
         } else {
-            self.deny(conn, topic)
+            self.deny(conn, &last.topic)
         };
         self.keep_last_topic(conn, last);
         Ok(reason)
@@ -220,12 +207,12 @@ impl Broker {
     }
 
     /// Keeps what is to be retained and sends to all who match.
-    fn spread<'a>(
+    fn spread(
         &mut self,
         now: Time,
         matches: &Matches,
-        source: &mut Source<'_, 'a>,
-        effects: &mut Effects<'a>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
     ) -> ReasonCode {
         if source.parts.retain {
             self.retain(source, effects);
@@ -235,9 +222,9 @@ impl Broker {
     }
 
     /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7].
-    fn retain(&mut self, source: &mut Source<'_, '_>, effects: &mut Effects<'_>) {
+    fn retain(&mut self, source: &mut Source<'_>, effects: &mut Effects) {
         if source.parts.payload.is_empty() {
-            self.unretain(source.parts.topic, effects);
+            self.unretain(source.parts.topic.as_str(), effects);
             return;
         }
         let message = source.keep(&mut self.store);
@@ -246,7 +233,7 @@ impl Broker {
     }
 
     /// Forgets the retained message of a topic, if it has one.
-    pub(super) fn unretain(&mut self, topic: &str, effects: &mut Effects<'_>) {
+    pub(super) fn unretain(&mut self, topic: &str, effects: &mut Effects) {
         if self.store.router.retained.get(topic).is_some() {
             self.record(Record::Unretained(topic.into()), effects);
             self.store.unretain(topic);
@@ -259,24 +246,18 @@ impl Broker {
         now: Time,
         publisher: SessionId,
         message: &Message,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
-        let Ok(topic) = Topic::parse(message.topic()) else { return };
+        let Ok(topic) = Topic::parse(message.topic().as_str()) else { return };
         let parts = Parts { created: now, ..message.parts() };
-        let client_id = Rc::clone(&self.store.session(publisher).client_id);
         let mut matches = std::mem::take(&mut self.matches);
         self.store.router.matches(topic, Some(publisher), &mut matches);
-        self.spread(now, &matches, &mut Source::owned(parts, client_id), effects);
+        self.spread(now, &matches, &mut Source::new(parts, publisher), effects);
         self.matches = matches;
     }
 
     /// PUBREL: the identifier is free again ([MQTT-4.3.3-11], [MQTT-4.3.3-12] of 5.0).
-    pub(super) fn on_pubrel(
-        &mut self,
-        conn: ConnId,
-        packet_id: PacketId,
-        effects: &mut Effects<'_>,
-    ) {
+    pub(super) fn on_pubrel(&mut self, conn: ConnId, packet_id: PacketId, effects: &mut Effects) {
         let session = self.online(conn).session;
         let inbound = self.store.session(session).inbound.as_ref();
         // One that is not known is a repetition: it is answered like the first, so that the client

@@ -9,8 +9,9 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Sending, Source, Terms, charge, has_window, identifiers, remaining};
+use super::deliver::{Sending, has_window};
 use super::link::Resume;
+use super::source::{Source, Terms, charge, identifiers, remaining};
 use super::{Broker, ConnId, Effects};
 use crate::codec::{AckKind, QoS, ReasonCode};
 use crate::message::{Delivery, Message};
@@ -37,7 +38,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         bytes: usize,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let timeout = self.options.stalled_timeout_ms;
         let Some(online) = self.links.online_mut(conn) else { return };
@@ -49,10 +50,10 @@ impl Broker {
     }
 
     /// Sends what waits, as far as the connection takes it.
-    pub(super) fn pump(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    pub(super) fn pump(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let session = self.store.session(id);
         let Some(conn) = session.conn else { return };
-        let has_groups = !session.groups.is_empty();
+        let has_groups = !session.groups().is_empty();
         let Some(online) = self.links.online(conn) else { return };
         if online.resume.is_some() && !self.pump_window(now, id, conn, effects) {
             return;
@@ -63,7 +64,7 @@ impl Broker {
         if has_groups {
             self.pump_groups(now, id, effects);
         }
-        if self.store.session(id).cursors.is_some() {
+        if self.store.session(id).cursors().is_some() {
             self.pump_cursors(now, id, effects);
         }
     }
@@ -74,9 +75,9 @@ impl Broker {
         now: Time,
         id: SessionId,
         conn: ConnId,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> bool {
-        while let Some(Resume { after }) = self.online(conn).resume {
+        while let Some(after) = self.online(conn).resume.as_ref().map(|resume| resume.after) {
             let outbound = self.store.session(id).outbound.as_ref();
             let next = outbound.and_then(|outbound| {
                 let (place, packet_id) = outbound.after(after)?;
@@ -110,13 +111,13 @@ impl Broker {
                     }
                 }
             }
-            self.online_mut(conn).resume = Some(Resume { after: Some(place) });
+            self.online_mut(conn).resume = Some(Box::new(Resume { after: Some(place) }));
         }
         true
     }
 
     /// Sends from the session's queue; true if it is empty.
-    fn pump_queue(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) -> bool {
+    fn pump_queue(&mut self, now: Time, id: SessionId, effects: &mut Effects) -> bool {
         loop {
             let front = self.store.session(id).queue.as_ref().and_then(|queue| queue.front());
             let Some(delivery) = front.cloned() else { return true };
@@ -146,7 +147,7 @@ impl Broker {
         delivery: &Delivery,
         message: &Rc<Message>,
         again: Option<crate::codec::PacketId>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Offer {
         let none = Vec::new();
         let terms = Terms {
@@ -206,9 +207,9 @@ impl Broker {
     }
 
     /// Sends what waits for the shared subscriptions this session is a member of.
-    fn pump_groups(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    fn pump_groups(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         let mut next = 0;
-        while let Some(&number) = self.store.session(id).groups.as_slice().get(next) {
+        while let Some(&number) = self.store.session(id).groups().get(next) {
             let front = self.store.router.group(GroupId(number)).and_then(|group| {
                 let member = group.members.find(id)?;
                 Some((*member, group.queue.front()?.message.clone()?))
@@ -257,7 +258,7 @@ impl Broker {
         terms: Terms<'_>,
         charge: u32,
         message: &Rc<Message>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let start = effects.targets.len();
         let mut source = Source::shared(message);

@@ -9,8 +9,8 @@
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
-use super::deliver::{Terms, identifiers};
 use super::pump::Offer;
+use super::source::{Terms, identifiers};
 use super::{Broker, Effects, Timer};
 use crate::codec::SubscribeOptions;
 use crate::message::Message;
@@ -22,9 +22,9 @@ use crate::topic_matcher::{Filter, Scan};
 
 impl Broker {
     /// Sends retained messages for subscriptions that are owed them.
-    pub(super) fn pump_cursors(&mut self, now: Time, id: SessionId, effects: &mut Effects<'_>) {
+    pub(super) fn pump_cursors(&mut self, now: Time, id: SessionId, effects: &mut Effects) {
         loop {
-            let cursors = self.store.session(id).cursors.as_ref();
+            let cursors = self.store.session(id).cursors();
             let Some((filter, after)) = cursors.and_then(|cursors| cursors.first_key_value())
             else {
                 return;
@@ -47,7 +47,7 @@ impl Broker {
                     }
                     return;
                 }
-                last = Some(message.topic().into());
+                last = Some(message.topic().as_str().into());
             }
             match scan {
                 Scan::Done => self.change(id, Change::CursorDone { filter }, effects),
@@ -87,7 +87,7 @@ impl Broker {
         id: SessionId,
         (options, identifier): (SubscribeOptions, u32),
         message: &Rc<Message>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> bool {
         let own = message.publisher.as_ref() == Some(&self.store.session(id).client_id);
         if message.has_expired(now) || options.no_local && own {
@@ -144,7 +144,7 @@ impl Broker {
     }
 
     /// Goes on with the sessions whose moment has come, as many as there is time for.
-    pub(super) fn on_scan_due(&mut self, now: Time, effects: &mut Effects<'_>) {
+    pub(super) fn on_scan_due(&mut self, now: Time, effects: &mut Effects) {
         self.scan_at = Time::NEVER;
         self.scanned = (now, 0);
         let mut waiting = std::mem::take(&mut self.scanning).into_iter();

@@ -85,8 +85,8 @@ impl Store {
         let expiry_interval = session.expiry_interval;
         let mut push = |change| records.push(Record::Session(session.number, change));
         push(Change::Opened { client_id: Rc::clone(&session.client_id), expiry_interval });
-        if let Some(at) = session.detached {
-            push(Change::Detached { at, expiry_interval });
+        if session.is_detached() {
+            push(Change::Detached { at: session.detached, expiry_interval });
         }
         let mut subscribed: Vec<_> = session
             .subscriptions
@@ -118,10 +118,10 @@ impl Store {
         for packet_id in session.inbound.iter().flat_map(|inbound| inbound.iter()) {
             push(Change::Taken(packet_id));
         }
-        if let Some(will) = &session.will {
+        if let Some(will) = session.will() {
             push(Change::WillSet(Rc::clone(&will.message), will.delay_interval));
         }
-        for (filter, after) in session.cursors.iter().flat_map(|cursors| cursors.iter()) {
+        for (filter, after) in session.cursors().iter().flat_map(|cursors| cursors.iter()) {
             push(Change::Cursor { filter: filter.clone(), after: after.clone() });
         }
     }
@@ -129,7 +129,7 @@ impl Store {
     /// Sessions that had a connection when the last run ended lost it then.
     pub(super) fn detach_all(&self, now: Time) -> Vec<(SessionId, Change)> {
         self.iter()
-            .filter(|(_, session)| session.conn.is_none() && session.detached.is_none())
+            .filter(|(_, session)| session.conn.is_none() && !session.is_detached())
             .map(|(id, session)| {
                 let expiry_interval = session.expiry_interval;
                 (id, Change::Detached { at: now, expiry_interval })

@@ -13,6 +13,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::codec::PacketId;
+use crate::crowd;
 use crate::map::{self, Map};
 use crate::message::{Delivery, Message};
 use crate::metrics::Gauge;
@@ -131,7 +132,7 @@ impl Store {
             entry.remove();
         }
         self.by_number.remove(&session.number);
-        if self.sessions.len() < self.sessions.capacity() / 4 {
+        if crowd::has_left(self.sessions.len(), self.sessions.capacity()) {
             self.shrink();
         }
     }
@@ -183,11 +184,11 @@ impl Store {
         let session = &mut self.sessions[id.0 as usize];
         let was_kept = session.is_kept();
         session.expiry_interval = expiry_interval;
-        session.detached = None;
+        session.detached = Time::NEVER;
         if was_kept && expiry_interval == 0 {
             // It will end with this connection: nothing of it is durable from here on.
             let number = session.number;
-            let groups: Vec<u32> = session.groups.as_slice().to_vec();
+            let groups: Vec<u32> = session.groups().to_vec();
             for group in groups {
                 self.count_kept(group, true, false);
             }
@@ -201,7 +202,7 @@ impl Store {
         let is_kept = session.is_kept();
         session.subscriptions.insert(held);
         if held.group != 0 {
-            session.groups.insert(held.group);
+            session.rare_mut().groups.insert(held.group);
         }
         if is_new {
             self.count_kept(held.group, is_kept, true);
@@ -215,10 +216,9 @@ impl Store {
             return;
         }
         let is_kept = session.is_kept();
-        session.groups.remove(held.group);
-        if let Some(cursors) = &mut session.cursors {
-            cursors.remove(filter.as_str());
-        }
+        let rare = session.rare_mut();
+        rare.groups.remove(held.group);
+        rare.cursors.remove(filter.as_str());
         session.tidy();
         self.count_kept(held.group, is_kept, false);
         self.router.unsubscribe(id, held);
@@ -280,7 +280,7 @@ impl Store {
     /// The topic of a retained message that has expired.
     pub(super) fn expired_retained(&self, now: Time) -> Option<Box<str>> {
         let ((at, _), message) = self.expiring.first_key_value()?;
-        (*at <= now).then(|| message.topic().into())
+        (*at <= now).then(|| message.topic().as_str().into())
     }
 
     /// Whether a session is there.
@@ -294,7 +294,7 @@ fn change_alone(session: &mut Session, change: Change) {
     let is_kept = session.is_kept();
     match change {
         Change::Detached { at, expiry_interval } => {
-            session.detached = Some(at);
+            session.detached = at;
             session.expiry_interval = expiry_interval;
         }
         Change::Queued(delivery) => session.queue_mut().push(delivery),
@@ -322,16 +322,17 @@ fn change_alone(session: &mut Session, change: Change) {
             session.inbound_mut().release(packet_id);
         }
         Change::WillSet(message, delay_interval) => {
-            session.will = Some(Box::new(Will { message, delay_interval }));
+            session.rare_mut().will = Some(Will { message, delay_interval });
         }
-        Change::WillCleared => session.will = None,
+        Change::WillCleared => {
+            session.rare_mut().will = None;
+            session.tidy();
+        }
         Change::Cursor { filter, after } => {
-            session.cursors.get_or_insert_with(Box::default).insert(filter, after);
+            session.rare_mut().cursors.insert(filter, after);
         }
         Change::CursorDone { filter } => {
-            if let Some(cursors) = &mut session.cursors {
-                cursors.remove(&filter);
-            }
+            session.rare_mut().cursors.remove(&filter);
             session.tidy();
         }
         Change::Opened { .. }
@@ -350,4 +351,10 @@ fn sent(session: &mut Session, is_kept: bool, packet_id: PacketId, mut delivery:
     }
     let qos = delivery.qos;
     session.outbound_mut().send(packet_id, qos, delivery);
+}
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const EXPIRING_BYTES: usize = size_of::<((Time, u64), Rc<Message>)>();
 }

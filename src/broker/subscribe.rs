@@ -27,7 +27,7 @@ impl Broker {
         now: Time,
         conn: ConnId,
         subscribe: &Subscribe,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         let mut wanted = Vec::with_capacity(subscribe.filters.len());
         for (text, options) in &subscribe.filters {
@@ -78,7 +78,7 @@ impl Broker {
         filter: Filter<'_>,
         mut options: SubscribeOptions,
         identifier: u32,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> ReasonCode {
         let online = self.online(conn);
         let (session, version) = (online.session, online.version);
@@ -142,7 +142,7 @@ impl Broker {
         session: SessionId,
         group: GroupId,
         is_new: bool,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) {
         let is_kept = self.store.session(session).is_kept();
         let Some(shared) = self.store.router.group(group) else { return };
@@ -159,7 +159,7 @@ impl Broker {
         &mut self,
         conn: ConnId,
         unsubscribe: &Unsubscribe,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> Result<(), Fault> {
         let session = self.online(conn).session;
         let mut filters = Vec::with_capacity(unsubscribe.filters.len());
@@ -186,7 +186,7 @@ impl Broker {
         &mut self,
         session: SessionId,
         filter: Filter<'_>,
-        effects: &mut Effects<'_>,
+        effects: &mut Effects,
     ) -> ReasonCode {
         let held = self.store.router.find(filter);
         let subscriptions = &self.store.session(session).subscriptions;
@@ -203,8 +203,8 @@ impl Broker {
     }
 
     /// A session that ends leaves its shared subscriptions.
-    pub(super) fn leave_groups(&mut self, session: SessionId, effects: &mut Effects<'_>) {
-        let groups = self.store.session(session).groups.as_slice().to_vec();
+    pub(super) fn leave_groups(&mut self, session: SessionId, effects: &mut Effects) {
+        let groups = self.store.session(session).groups().to_vec();
         for group in groups {
             self.leave_group(session, group, effects);
         }
@@ -212,7 +212,7 @@ impl Broker {
 
     /// What waits for a shared subscription is durable while a member outlives its connection,
     /// and is there while it has a member at all.
-    fn leave_group(&mut self, session: SessionId, group: u32, effects: &mut Effects<'_>) {
+    fn leave_group(&mut self, session: SessionId, group: u32, effects: &mut Effects) {
         let is_kept = self.store.session(session).is_kept();
         let Some(shared) = self.store.router.group(GroupId(group)) else { return };
         if shared.members.len() == 1 {
@@ -224,15 +224,15 @@ impl Broker {
     }
 
     /// A session that will end with its connection makes nothing durable any more.
-    pub(super) fn leave_groups_durably(&mut self, session: SessionId, effects: &mut Effects<'_>) {
-        let groups = self.store.session(session).groups.as_slice().to_vec();
+    pub(super) fn leave_groups_durably(&mut self, session: SessionId, effects: &mut Effects) {
+        let groups = self.store.session(session).groups().to_vec();
         for group in groups {
             self.forget_queue(group, true, effects);
         }
     }
 
     /// The last member that outlives its connection leaves: what waits is not durable any more.
-    fn forget_queue(&mut self, group: u32, is_kept: bool, effects: &mut Effects<'_>) {
+    fn forget_queue(&mut self, group: u32, is_kept: bool, effects: &mut Effects) {
         let Some(shared) = self.store.router.group(GroupId(group)) else { return };
         if is_kept && shared.kept == 1 && !shared.queue.is_empty() {
             self.record(Record::Group(group, GroupChange::Dropped), effects);

@@ -13,24 +13,52 @@
 
 use std::collections::BTreeSet;
 
-use crate::session::ConnId;
 use crate::time::Time;
 
 /// Whose deadline it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
-    /// A connection's: CONNECT, keep alive, a peer that takes nothing.
-    Link(ConnId),
-    /// A session's without connection, by its number: Will delay, expiry.
+    /// That of the connection in this slot: CONNECT, keep alive, a peer that takes nothing.
+    Link(u32),
+    /// A session's without connection, by its number, which stays below 2^62: Will delay, expiry.
     Session(u64),
     /// Retained messages that one go did not reach.
     Scan,
 }
 
+/// A [`Timer`] in eight bytes, its kind in the upper two bits: an entry of the set has 16 bytes
+/// instead of 24, and there is one for each connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Packed(u64);
+
+impl Packed {
+    const KIND: u32 = 62;
+    const SESSION: u64 = 1 << Self::KIND;
+    const SCAN: u64 = 2 << Self::KIND;
+
+    const fn timer(self) -> Timer {
+        match self.0 >> Self::KIND {
+            0 => Timer::Link((self.0 & u32::MAX as u64) as u32),
+            1 => Timer::Session(self.0 & (Self::SESSION - 1)),
+            _ => Timer::Scan,
+        }
+    }
+}
+
+impl From<Timer> for Packed {
+    fn from(timer: Timer) -> Self {
+        match timer {
+            Timer::Link(slot) => Self(u64::from(slot)),
+            Timer::Session(number) => Self(Self::SESSION | number),
+            Timer::Scan => Self(Self::SCAN),
+        }
+    }
+}
+
 /// Deadlines in order.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    set: BTreeSet<(Time, Timer)>,
+    set: BTreeSet<(Time, Packed)>,
 }
 
 impl Timers {
@@ -41,17 +69,17 @@ impl Timers {
 
     /// Adds an entry.
     pub(super) fn arm(&mut self, at: Time, timer: Timer) {
-        self.set.insert((at, timer));
+        self.set.insert((at, timer.into()));
     }
 
     /// Removes an entry, if it is there.
     pub(super) fn disarm(&mut self, at: Time, timer: Timer) {
-        self.set.remove(&(at, timer));
+        self.set.remove(&(at, timer.into()));
     }
 
     /// Whether an entry is there.
     pub(super) fn has(&self, at: Time, timer: Timer) -> bool {
-        self.set.contains(&(at, timer))
+        self.set.contains(&(at, timer.into()))
     }
 
     /// Takes the earliest entry if it is due.
@@ -61,6 +89,27 @@ impl Timers {
             return None;
         }
         self.set.pop_first();
-        Some(timer)
+        Some(timer.timer())
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_timer_is_the_same_timer() {
+        assert_eq!(size_of::<(Time, Packed)>(), 16);
+        let numbers = [0, 1, u64::from(u32::MAX), (1 << 62) - 1];
+        let slots = [0, 1, u32::MAX].map(Timer::Link);
+        for timer in numbers.map(Timer::Session).into_iter().chain(slots).chain([Timer::Scan]) {
+            assert_eq!(Packed::from(timer).timer(), timer);
+        }
+    }
+}
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const TIMER_BYTES: usize = size_of::<(Time, Packed)>();
 }

@@ -17,7 +17,8 @@ use log::{debug, info};
 use super::link::Link;
 use super::shown::{NOBODY, Shown};
 use super::{Broker, ConnId, Effect, Effects, Event, MessageRef, Outgoing, Target};
-use crate::codec::{Incoming, Packet, PacketId, QoS};
+use crate::codec::{Incoming, Packet, PacketId, PublishRef, QoS};
+use crate::message::Parts;
 use crate::time::Time;
 
 /// What a line says of a PUBLISH.
@@ -33,13 +34,13 @@ struct Publish<'a> {
 impl Broker {
     /// Handles an event and logs the packets that come and go by it.
     #[cold]
-    pub(super) fn handle_aloud<'a>(
-        &mut self,
-        now: Time,
-        event: Event<'a>,
-        effects: &mut Effects<'a>,
-    ) {
-        if let Event::Received { conn, packet } = &event {
+    pub(super) fn handle_aloud(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
+        let mut received = None;
+        if let Event::Published { conn, publish } = &event {
+            let publish = *publish;
+            received = Some(publish);
+            self.trace_published(*conn, publish);
+        } else if let Event::Received { conn, packet } = &event {
             self.trace_received(*conn, packet);
         }
         let start = effects.list.len();
@@ -48,8 +49,13 @@ impl Broker {
             match effect {
                 Effect::Send { conn, what, .. } => self.trace_sent(*conn, what),
                 Effect::Deliver { message, start, len } => {
+                    let parts = match (message, received) {
+                        (MessageRef::Shared(message), _) => message.parts(),
+                        (MessageRef::Received, Some(publish)) => effects.received(publish, now),
+                        (MessageRef::Received, None) => continue,
+                    };
                     for target in &effects.targets[*start as usize..][..*len as usize] {
-                        self.trace_delivered(message, target);
+                        self.trace_delivered(&parts, target);
                     }
                 }
                 Effect::Record(_)
@@ -64,20 +70,22 @@ impl Broker {
         }
     }
 
+    fn trace_published(&self, conn: ConnId, publish: &PublishRef<'_>) {
+        let what = Publish {
+            dup: publish.dup,
+            qos: publish.qos,
+            retain: publish.retain,
+            packet_id: publish.packet_id,
+            topic: publish.topic.as_str(),
+            len: publish.payload.len(),
+        };
+        debug!("Received PUBLISH from {} ({what})", self.who(conn));
+    }
+
     fn trace_received(&self, conn: ConnId, packet: &Incoming<'_>) {
         let (name, who) = (packet.name(), self.who(conn));
         match packet {
-            Incoming::Publish(publish) => {
-                let publish = Publish {
-                    dup: publish.dup,
-                    qos: publish.qos,
-                    retain: publish.retain,
-                    packet_id: publish.packet_id,
-                    topic: publish.topic,
-                    len: publish.payload.len(),
-                };
-                debug!("Received {name} from {who} ({publish})");
-            }
+            Incoming::Publish(publish) => self.trace_published(conn, publish),
             Incoming::Ack(_, ack) => {
                 let (id, code) = (ack.packet_id.get(), ack.reason.value());
                 debug!("Received {name} from {who} (m{id}, rc{code})");
@@ -146,14 +154,13 @@ impl Broker {
         }
     }
 
-    fn trace_delivered(&self, message: &MessageRef<'_>, target: &Target) {
-        let parts = message.parts();
+    fn trace_delivered(&self, parts: &Parts<'_>, target: &Target) {
         let publish = Publish {
             dup: target.dup,
             qos: target.qos,
             retain: target.retain,
             packet_id: target.packet_id,
-            topic: parts.topic,
+            topic: parts.topic.as_str(),
             len: parts.payload.len(),
         };
         debug!("Sending PUBLISH to {} ({publish})", self.who(target.conn));
@@ -164,7 +171,7 @@ impl Broker {
         Shown(match self.links.get(conn) {
             Some(Link::Online(online)) => &online.identity.client_id,
             Some(Link::Judging(judging)) => &judging.identity.client_id,
-            None | Some(Link::Awaiting { .. } | Link::Vacant | Link::Leaving) => NOBODY,
+            None | Some(Link::Awaiting(_) | Link::Vacant | Link::Leaving) => NOBODY,
         })
     }
 

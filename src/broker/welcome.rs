@@ -53,7 +53,7 @@ impl Broker {
             patience_ms,
             keep_alive_by,
             stalled_by: Time::NEVER,
-            resume: has_window.then_some(Resume { after: None }),
+            resume: has_window.then(|| Box::new(Resume { after: None })),
             aliases: None,
             last_topic: None,
         }

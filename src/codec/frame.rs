@@ -8,7 +8,7 @@
 use super::incoming::{self, Next, Sender};
 use super::kind::PacketType;
 use super::wire::{Reader, varint};
-use super::{Error, Incoming, Packet, Version, connect};
+use super::{Error, Incoming, Packet, Version, connect, publish};
 
 /// How large a packet may be, in bytes, header included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,12 @@ impl Decoder {
         if self.partial.is_empty() {
             // The way nearly every packet goes: nothing pending, the whole packet at hand.
             let bytes = *input;
+            if let Some((start, end)) = self.gate.publish(bytes, limits)
+                && let Some((packet, rest)) = bytes.split_at_checked(end)
+            {
+                *input = rest;
+                return self.gate.decode_publish(bytes[0], &packet[start..]);
+            }
             if let Some(header) = self.gate.header(bytes, limits)?
                 && let Some((packet, rest)) = bytes.split_at_checked(header.end)
             {
@@ -232,6 +238,30 @@ impl Phase {
 }
 
 impl Gate {
+    /// Where the body of the packet at the front of `bytes` lies, if that is a PUBLISH without
+    /// fault in its header: what comes most is not asked everything that could be wrong.
+    #[inline]
+    fn publish(&self, bytes: &[u8], limits: &Limits) -> Option<(usize, usize)> {
+        let (&first, rest) = bytes.split_first()?;
+        let is_open = matches!(self.phase, Phase::Open | Phase::Client);
+        if !is_open || !(0x30..0x36).contains(&first) {
+            return None;
+        }
+        let (len, taken) = varint(rest).ok()??;
+        let (start, end) = (1 + taken, 1 + taken + len as usize);
+        (end <= limits.packet).then_some((start, end))
+    }
+
+    #[inline]
+    fn decode_publish<'a>(&self, first: u8, body: &'a [u8]) -> Next<'a> {
+        publish::decode(first, body, self.version.unwrap_or_default(), self.sender())
+    }
+
+    #[inline]
+    fn sender(&self) -> Sender {
+        if self.phase == Phase::Client { Sender::Server } else { Sender::Client }
+    }
+
     /// The header of the packet at the front of `bytes`, if its length is there yet.
     #[inline]
     fn header(&mut self, bytes: &[u8], limits: &Limits) -> Result<Option<Header>, Error> {
@@ -284,8 +314,7 @@ impl Gate {
             return self.decode_connect(body);
         }
         let version = self.version.unwrap_or_default();
-        let sender = if self.phase == Phase::Client { Sender::Server } else { Sender::Client };
-        incoming::decode(header.first, header.kind, body, version, sender)
+        incoming::decode(header.first, header.kind, body, version, self.sender())
     }
 
     #[inline(never)]

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use super::kind::PacketType;
 use super::property::PropertyId as Id;
 use super::wire::{varint_bytes, varint_len};
-use super::{PacketId, QoS, Version};
+use super::{PacketId, QoS, Text, Version};
 
 /// Everything of a PUBLISH but its payload.
 ///
@@ -29,7 +29,7 @@ pub struct PublishHead<'a> {
     /// The message was kept.
     pub retain: bool,
     /// Empty with an alias that the receiver knows.
-    pub topic: &'a str,
+    pub topic: Text<'a>,
     /// Present exactly when the QoS is above 0.
     pub packet_id: Option<PacketId>,
     /// 5.0 only, as everything below.
@@ -67,11 +67,43 @@ impl PublishHead<'_> {
         debug_assert_eq!(self.qos == QoS::AtMostOnce, self.packet_id.is_none());
         let lengths = self.lengths(version);
         debug_assert!(lengths.remaining <= super::wire::VARINT_MAX as usize);
+        if lengths.properties == 0 {
+            return self.write_plain(version, lengths.remaining, out);
+        }
         let len = 1 + varint_len(lengths.remaining) + lengths.remaining - self.payload_len;
         let start = out.len();
         out.resize(start + len + SLACK, 0);
         self.fill(version, &lengths, &mut out[start..]);
         out.truncate(start + len);
+    }
+
+    /// One without properties. The fixed header and the topic's length are at most seven bytes,
+    /// so they go into one word and out in one store.
+    fn write_plain(&self, version: Version, remaining: usize, out: &mut BytesMut) {
+        let (varint, len) = varint_bytes(remaining);
+        let word = u64::from(self.first_byte())
+            | u64::from(u32::from_le_bytes(varint)) << 8
+            | u64::from(self.topic_len().swap_bytes()) << (8 + 8 * len);
+        let start = out.len();
+        out.reserve(8 + self.topic.len() + 3 + self.payload_len);
+        out.extend_from_slice(&word.to_le_bytes());
+        out.truncate(start + 3 + len);
+        out.extend_from_slice(self.topic.as_bytes());
+        if let Some(packet_id) = self.packet_id {
+            out.extend_from_slice(&packet_id.get().to_be_bytes());
+        }
+        if version == Version::V5 {
+            out.extend_from_slice(&[0]);
+        }
+    }
+
+    fn first_byte(&self) -> u8 {
+        let flags = u8::from(self.dup) << 3 | self.qos.bits() << 1 | u8::from(self.retain);
+        PacketType::Publish.first_byte() | flags
+    }
+
+    fn topic_len(&self) -> u16 {
+        u16::try_from(self.topic.len()).expect("a topic has at most 65,535 bytes")
     }
 
     fn lengths(&self, version: Version) -> Lengths {
@@ -98,18 +130,16 @@ impl PublishHead<'_> {
 
     /// Fills `head`, which has [`SLACK`] bytes more than needed.
     fn fill(&self, version: Version, lengths: &Lengths, head: &mut [u8]) {
-        let flags = u8::from(self.dup) << 3 | self.qos.bits() << 1 | u8::from(self.retain);
         let mut at = 0;
         // Bytes that have a fixed number, of which not all need count.
         let mut put = |bytes: &[u8], count: usize| {
             head[at..at + bytes.len()].copy_from_slice(bytes);
             at += count;
         };
-        put(&[PacketType::Publish.first_byte() | flags], 1);
+        put(&[self.first_byte()], 1);
         let (varint, len) = varint_bytes(lengths.remaining);
         put(&varint, len);
-        let topic_len = u16::try_from(self.topic.len()).expect("a topic has at most 65,535 bytes");
-        put(&topic_len.to_be_bytes(), 2);
+        put(&self.topic_len().to_be_bytes(), 2);
         put(self.topic.as_bytes(), self.topic.len());
         if let Some(packet_id) = self.packet_id {
             put(&packet_id.get().to_be_bytes(), 2);

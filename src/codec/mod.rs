@@ -26,6 +26,7 @@ mod property;
 mod publish;
 mod reason;
 mod subscribe;
+mod text;
 mod whole;
 mod wire;
 
@@ -38,6 +39,7 @@ pub use packet::*;
 pub use property::{Property, PropertyId, PropertyValue};
 pub use publish::{PropertiesRef, PublishRef, read_publish_properties, write_forwardable};
 pub use reason::ReasonCode;
+pub use text::Text;
 pub use whole::{PACKET_MAX, decode_packet, encode, encode_packet, encoded_len};
 
 use std::fmt;

@@ -13,7 +13,7 @@ use super::kind::PacketType;
 use super::property::user_property;
 use super::property::{Properties, Property, PropertyId as Id, PropertyValue as Value, UNTYPED};
 use super::wire::{Reader, Writer, varint_len};
-use super::{EncodeError, Error, PacketId, Publish, PublishProperties, QoS, Version};
+use super::{EncodeError, Error, PacketId, Publish, PublishProperties, QoS, Text, Version};
 
 /// A PUBLISH as it lies in the buffer. Well formed: the topic is UTF-8 without U+0000 and empty
 /// only with an alias, the properties are checked, there is an identifier exactly above QoS 0.
@@ -26,7 +26,7 @@ pub struct PublishRef<'a> {
     /// Keep it (to the server), kept (from the server).
     pub retain: bool,
     /// Empty only with an alias.
-    pub topic: &'a str,
+    pub topic: Text<'a>,
     /// Present exactly when the QoS is above 0.
     pub packet_id: Option<PacketId>,
     /// The message itself.
@@ -60,7 +60,7 @@ const KEPT_BACK: u64 =
 pub(super) fn decode(flags: u8, body: &[u8], version: Version, sender: Sender) -> Next<'_> {
     let mut reader = Reader::new(body);
     let qos = QoS::from_bits(flags >> 1 & 0b11).ok_or(Error::Malformed("QoS 3"))?;
-    let topic = reader.text()?; // [MQTT-3.3.2-1]
+    let topic = reader.raw_text()?; // [MQTT-3.3.2-1]
     let packet_id = match qos {
         QoS::AtMostOnce => None,
         QoS::AtLeastOnce | QoS::ExactlyOnce => Some(packet_id(&mut reader)?),
@@ -91,7 +91,7 @@ pub(super) fn decode(flags: u8, body: &[u8], version: Version, sender: Sender) -
 #[inline(never)]
 fn decode_rich<'a>(
     flags: u8,
-    topic: &'a str,
+    topic: Text<'a>,
     packet_id: Option<PacketId>,
     mut reader: Reader<'a>,
     sender: Sender,
@@ -136,7 +136,7 @@ impl PublishRef<'_> {
             dup: self.dup,
             qos: self.qos,
             retain: self.retain,
-            topic: self.topic.to_owned(),
+            topic: self.topic.as_str().to_owned(),
             packet_id: self.packet_id,
             payload: Bytes::copy_from_slice(self.payload),
             properties: self.properties.to_owned(),

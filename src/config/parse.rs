@@ -119,6 +119,7 @@ impl Reader<'_> {
         let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
         let value = value.trim_start();
         let Some(entry) = options::find(name) else { return self.unknown(name, at) };
+        let name = clipped(name);
         if value.is_empty() {
             let what = format!("{name} has no value; give {}", entry.kind.expected());
             return self.error(at, &what);
@@ -127,12 +128,11 @@ impl Reader<'_> {
             let what = format!("the value of {name} is too long or not text; write it anew");
             return self.error(at, &what);
         }
-        let Some(section) = self.section(entry, name, at, cursor) else { return };
+        let Some(section) = self.section(entry, &name, at, cursor) else { return };
         if entry.name == "include_dir" {
             return self.directory(value, at, is_main);
         }
-        let (name, value) = (name.into(), value.into());
-        self.raw.lines.push(Line { entry, name, value, at, section });
+        self.raw.lines.push(Line { entry, name, value: value.into(), at, section });
     }
 
     /// The section a line belongs to.
@@ -165,6 +165,10 @@ impl Reader<'_> {
     }
 
     fn unknown(&mut self, name: &str, at: At) {
+        if self.report.is_full() {
+            // Nobody reads it, and looking for the nearest name takes its time.
+            return self.error(at, "");
+        }
         let advice = options::nearest(name).map_or_else(
             || "mqtt-broker.conf(5) lists all options".into(),
             |near| format!("did you mean {near}?"),
@@ -181,6 +185,7 @@ impl Reader<'_> {
         let mut names = match self.files.list(directory) {
             Ok(names) => names,
             Err(why) => {
+                let directory = clipped(directory);
                 return self.error(at, &format!("cannot read the directory '{directory}': {why}"));
             }
         };

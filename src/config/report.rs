@@ -22,11 +22,14 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.file.as_str(), self.line) {
-            ("", _) => write!(f, "{}", self.what),
-            (file, 0) => write!(f, "{file}: {}", self.what),
-            (file, line) => write!(f, "{file}:{line}: {}", self.what),
-        }
+        let place = match (self.file.as_str(), self.line) {
+            ("", _) => String::new(),
+            (file, 0) => format!("{file}: "),
+            (file, line) => format!("{file}:{line}: "),
+        };
+        // It goes to a terminal or a log, where what a file holds must not be an order.
+        let text = place + &self.what;
+        f.write_str(&text.replace(char::is_control, "?"))
     }
 }
 
@@ -38,11 +41,16 @@ pub(super) struct Report {
 }
 
 /// Problems of one sort that are told.
-pub(super) const PROBLEMS_MAX: usize = 100;
+const PROBLEMS_MAX: usize = 100;
 
 impl Report {
     pub(super) fn error(&mut self, raw: &Raw, at: At, what: &str) {
         push(&mut self.errors, raw, at, what);
+    }
+
+    /// Whether no further error is told.
+    pub(super) const fn is_full(&self) -> bool {
+        self.errors.len() >= PROBLEMS_MAX
     }
 
     pub(super) fn warn(&mut self, raw: &Raw, at: At, what: &str) {

@@ -394,6 +394,10 @@ fn everything_wrong_is_told_at_once_and_in_order() {
             "f:2: the value of user is too long or not text; write it anew",
         ]
     );
+    assert_eq!(
+        wrong("a\u{1b}[2J 1\n"),
+        ["f:1: there is no option 'a?[2J'; mqtt-broker.conf(5) lists all options"]
+    );
     let many = wrong(&"x 1\n".repeat(1000));
     assert_eq!(many.len(), 101);
     assert!(many.iter().any(|line| line.contains("there is more")));

@@ -320,3 +320,9 @@ impl Router {
 pub(crate) fn count(len: usize) -> u32 {
     u32::try_from(len).expect("fewer than 2^32")
 }
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl Router {
+    pub(crate) const FILTER_BYTES: usize = Tree::<Subscribers>::NODE_BYTES;
+}

@@ -21,6 +21,8 @@ pub mod options;
 pub mod process;
 mod run;
 mod signals;
+#[cfg(test)]
+mod sizes;
 
 use std::fmt;
 use std::io;

@@ -15,7 +15,7 @@ pub use identity::{Access, Admission, AllowAll, Authority, Credentials, Identity
 pub use inbound::Inbound;
 pub use outbound::{Awaiting, Outbound, Place, Stray};
 pub use queue::Queue;
-pub use state::{Cursors, Held, Session, Will};
+pub use state::{Cursors, Held, Rare, Session, Will};
 
 /// One connection. Slots are reused, so all but the poll itself carries the serial too: no
 /// effect meant for a dead connection reaches the next one in its slot.

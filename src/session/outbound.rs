@@ -109,7 +109,8 @@ impl<T> Outbound<T> {
             QoS::ExactlyOnce => Awaiting::Received,
         };
         let at = self.first_at(id);
-        assert!(self.find(id).is_none(), "a packet identifier in use is not used again");
+        let is_in_use = self.find_before(at).is_some();
+        assert!(!is_in_use, "a packet identifier in use is not used again");
         self.next = at + 1;
         self.slots.push_back(Slot { at, awaiting: Some(awaiting), item: Some(item) });
         self.in_use += 1;
@@ -167,8 +168,7 @@ impl<T> Outbound<T> {
 
     /// Gives up whatever is under `id`: the identifier is free.
     pub fn forget(&mut self, id: PacketId) -> Option<T> {
-        let awaiting = self.awaiting(id)?;
-        self.settle(id, awaiting).ok().flatten()
+        self.settle_at(self.find(id)?)
     }
 
     /// The oldest identifier sent after `place` (of all, if `None`) that is not settled, and its
@@ -195,10 +195,14 @@ impl<T> Outbound<T> {
 
     fn settle(&mut self, id: PacketId, expected: Awaiting) -> Result<Option<T>, Stray> {
         let i = self.find(id).ok_or(Stray)?;
-        let slot = &mut self.slots[i];
-        if slot.awaiting != Some(expected) {
+        if self.slots[i].awaiting != Some(expected) {
             return Err(Stray);
         }
+        Ok(self.settle_at(i))
+    }
+
+    fn settle_at(&mut self, i: usize) -> Option<T> {
+        let slot = &mut self.slots[i];
         slot.awaiting = None;
         let item = slot.item.take();
         self.in_use -= 1;
@@ -208,7 +212,7 @@ impl<T> Outbound<T> {
         if self.slots.len() > 2 * self.in_use + HOLES_MIN {
             self.slots.retain(|slot| slot.awaiting.is_some());
         }
-        Ok(item)
+        item
     }
 
     fn oldest(&self) -> Option<u64> {
@@ -223,8 +227,14 @@ impl<T> Outbound<T> {
 
     /// Where the unsettled slot of `id` is.
     fn find(&self, id: PacketId) -> Option<usize> {
+        self.find_before(self.first_at(id))
+    }
+
+    /// Where the unsettled slot is that stands for the same identifier as the counter `next_at`,
+    /// which comes after all.
+    fn find_before(&self, next_at: u64) -> Option<usize> {
         let oldest = self.oldest()?;
-        let mut at = self.first_at(id).checked_sub(IDS)?;
+        let mut at = next_at.checked_sub(IDS)?;
         while at >= oldest {
             let found = self.index_of(at, oldest).filter(|&i| self.slots[i].awaiting.is_some());
             if found.is_some() {
@@ -258,6 +268,12 @@ const HOLES_MIN: usize = 32;
 fn id_of(at: u64) -> PacketId {
     let id = u16::try_from(at % IDS + 1).expect("1 to 65,535");
     PacketId::new(id).expect("not 0")
+}
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl<T> Outbound<T> {
+    pub(crate) const SLOT_BYTES: usize = size_of::<Slot<T>>();
 }
 
 #[cfg(test)]

@@ -149,6 +149,12 @@ const fn split(id: u32) -> (usize, usize) {
     (id as usize / CHUNK, id as usize % CHUNK)
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl<T> Slots<T> {
+    pub(super) const SLOT_BYTES: usize = size_of::<Slot<T>>();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -23,6 +23,7 @@
 //! Owns: the values. Never has a second copy of a name.
 
 use super::name::{HASH, PLUS, is_system, leads_with_wildcard};
+use crate::codec::Text;
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -31,7 +32,7 @@ use std::ops::{Bound, ControlFlow};
 /// What has a topic name, the same for as long as it lives.
 pub trait Topical {
     /// The name.
-    fn topic(&self) -> &str;
+    fn topic(&self) -> Text<'_>;
 }
 
 /// Values by their topic names, in order.
@@ -74,7 +75,7 @@ impl<V: Topical> Topics<V> {
     /// The value of `topic`.
     #[must_use]
     pub fn get(&self, topic: &str) -> Option<&V> {
-        self.set.get(topic).map(|keyed| &keyed.0)
+        self.set.get(topic.as_bytes()).map(|keyed| &keyed.0)
     }
 
     /// Puts `value` in the place of the one that had its topic, which is returned.
@@ -84,7 +85,7 @@ impl<V: Topical> Topics<V> {
 
     /// Takes out the value of `topic`.
     pub fn remove(&mut self, topic: &str) -> Option<V> {
-        self.set.take(topic).map(|keyed| keyed.0)
+        self.set.take(topic.as_bytes()).map(|keyed| keyed.0)
     }
 
     /// All values, in the order of their names.
@@ -119,7 +120,7 @@ impl<V: Topical> Topics<V> {
                 return Scan::Paused(last.into());
             }
             left -= 1;
-            last = value.topic();
+            last = value.topic().as_str();
             match passed {
                 Some(count) if last < target.as_str() => {
                     passed = Some(count + 1);
@@ -157,7 +158,8 @@ impl<V: Topical> Topics<V> {
     }
 
     fn from<'t>(&'t self, start: Bound<&str>) -> impl Iterator<Item = &'t V> + use<'t, V> {
-        self.set.range::<str, _>((start, Bound::Unbounded)).map(|keyed| &keyed.0)
+        let start = start.map(str::as_bytes);
+        self.set.range::<[u8], _>((start, Bound::Unbounded)).map(|keyed| &keyed.0)
     }
 }
 
@@ -248,9 +250,9 @@ fn seek(target: &mut String, parts: &[&str]) -> Verdict {
 /// A value that is its own key.
 struct Keyed<V>(V);
 
-impl<V: Topical> Borrow<str> for Keyed<V> {
-    fn borrow(&self) -> &str {
-        self.0.topic()
+impl<V: Topical> Borrow<[u8]> for Keyed<V> {
+    fn borrow(&self) -> &[u8] {
+        self.0.topic().as_bytes()
     }
 }
 
@@ -270,8 +272,14 @@ impl<V: Topical> PartialOrd for Keyed<V> {
 
 impl<V: Topical> Ord for Keyed<V> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.topic().cmp(other.0.topic())
+        self.0.topic().as_bytes().cmp(other.0.topic().as_bytes())
     }
+}
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl<V: Topical> Topics<V> {
+    pub(crate) const VALUE_BYTES: usize = size_of::<Keyed<V>>();
 }
 
 #[cfg(test)]

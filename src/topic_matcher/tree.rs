@@ -384,5 +384,11 @@ const fn key(hash: u64, parent: u32) -> u64 {
     mixed ^ (mixed >> 32)
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl<V> Tree<V> {
+    pub(crate) const NODE_BYTES: usize = Slots::<Node<V>>::SLOT_BYTES;
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,10 +7,12 @@
 //! Never assigns before the frame goes onto the wire: frames may overtake each other, and the
 //! client must see the topic before it sees the alias alone.
 
+use crate::codec::Text;
+
 /// The aliases of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Aliases {
-    topics: Vec<Box<str>>,
+    topics: Vec<Box<[u8]>>,
 }
 
 /// What the table says of a topic.
@@ -33,11 +35,11 @@ const TABLE_MAX: u16 = 32;
 
 impl Aliases {
     /// What is to be done for `topic` if the client allows aliases up to `maximum`.
-    pub(super) fn find(&self, topic: &str, maximum: u16) -> Alias {
+    pub(super) fn find(&self, topic: Text<'_>, maximum: u16) -> Alias {
         if topic.len() < TOPIC_MIN {
             return Alias::None;
         }
-        if let Some(place) = self.topics.iter().position(|known| &**known == topic) {
+        if let Some(place) = self.topics.iter().position(|known| **known == *topic.as_bytes()) {
             return Alias::Known(number(place));
         }
         let next = number(self.topics.len());
@@ -45,8 +47,8 @@ impl Aliases {
     }
 
     /// Gives `topic` the alias that [`find`](Self::find) said was free.
-    pub(super) fn assign(&mut self, topic: &str) {
-        self.topics.push(topic.into());
+    pub(super) fn assign(&mut self, topic: Text<'_>) {
+        self.topics.push(topic.as_bytes().into());
     }
 }
 
@@ -61,16 +63,20 @@ mod tests {
     #[test]
     fn the_first_topics_keep_their_aliases() {
         let mut aliases = Aliases::default();
-        assert_eq!(aliases.find("a/b/c", 0), Alias::None);
-        assert_eq!(aliases.find("a/b", 2), Alias::None, "too short to gain anything");
-        assert_eq!(aliases.find("a/b/c", 2), Alias::Free(1));
-        assert_eq!(aliases.find("a/b/c", 2), Alias::Free(1), "not taken before it is assigned");
-        aliases.assign("a/b/c");
-        assert_eq!(aliases.find("a/b/c", 2), Alias::Known(1));
-        assert_eq!(aliases.find("a/b/d", 2), Alias::Free(2));
-        aliases.assign("a/b/d");
-        assert_eq!(aliases.find("a/b/e", 2), Alias::None);
-        assert_eq!(aliases.find("a/b/c", 2), Alias::Known(1));
+        assert_eq!(aliases.find("a/b/c".into(), 0), Alias::None);
+        assert_eq!(aliases.find("a/b".into(), 2), Alias::None, "too short to gain anything");
+        assert_eq!(aliases.find("a/b/c".into(), 2), Alias::Free(1));
+        assert_eq!(
+            aliases.find("a/b/c".into(), 2),
+            Alias::Free(1),
+            "not taken before it is assigned"
+        );
+        aliases.assign("a/b/c".into());
+        assert_eq!(aliases.find("a/b/c".into(), 2), Alias::Known(1));
+        assert_eq!(aliases.find("a/b/d".into(), 2), Alias::Free(2));
+        aliases.assign("a/b/d".into());
+        assert_eq!(aliases.find("a/b/e".into(), 2), Alias::None);
+        assert_eq!(aliases.find("a/b/c".into(), 2), Alias::Known(1));
     }
 
     #[test]
@@ -78,8 +84,8 @@ mod tests {
         let mut aliases = Aliases::default();
         for n in 0..100 {
             let topic = format!("topic/{n}");
-            if let Alias::Free(_) = aliases.find(&topic, u16::MAX) {
-                aliases.assign(&topic);
+            if let Alias::Free(_) = aliases.find(topic.as_str().into(), u16::MAX) {
+                aliases.assign(topic.as_str().into());
             }
         }
         assert_eq!(aliases.topics.len(), usize::from(TABLE_MAX));

@@ -161,6 +161,12 @@ impl Chunks {
     }
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl Chunks {
+    pub(super) const SPLICE_BYTES: usize = size_of::<Splice>();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +203,7 @@ mod tests {
 
     fn message(payload: &[u8]) -> Rc<Message> {
         let parts = Parts {
-            topic: "t",
+            topic: "t".into(),
             properties: &[],
             payload,
             qos: QoS::AtMostOnce,

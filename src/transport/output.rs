@@ -35,7 +35,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::rc::Rc;
 
-use crate::codec::{Packet, PublishHead, QoS, Version};
+use crate::codec::{Packet, PublishHead, QoS, Text, Version};
 use crate::message::Message;
 use crate::metrics::Gauge;
 use crate::persistence::Seq;
@@ -345,7 +345,7 @@ impl Output {
             Alias::None => {}
             Alias::Known(alias) => {
                 head.topic_alias = Some(alias);
-                head.topic = "";
+                head.topic = Text::default();
             }
             Alias::Free(alias) => {
                 head.topic_alias = Some(alias);
@@ -377,6 +377,16 @@ impl Buffers {
 
 fn borrowed<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a mut Buffers {
     buffers.get_or_insert_with(|| pool.take())
+}
+
+/// For `server::sizes`.
+#[cfg(test)]
+impl Output {
+    pub(crate) const BUFFERS_BYTES: usize = size_of::<Buffers>();
+    pub(crate) const ALIASES_BYTES: usize = size_of::<Aliases>();
+    pub(crate) const GATED_BYTES: usize = size_of::<Gated>();
+    pub(crate) const PARCEL_BYTES: usize = size_of::<Parcel>();
+    pub(crate) const SPLICE_BYTES: usize = Chunks::SPLICE_BYTES;
 }
 
 #[cfg(test)]

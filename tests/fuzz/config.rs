@@ -13,7 +13,7 @@ use mqtt_broker::rng::Rng;
 use super::mutation::mutate;
 use super::{pick, rounds};
 
-const INPUTS: usize = 4000;
+const INPUTS: usize = 6000;
 
 /// A main file and the only directory there is.
 struct Tree {
@@ -62,7 +62,7 @@ fn files_of_any_kind_are_taken_or_refused() {
 
 /// One in three inputs is as written, one damaged, one noise.
 fn tree(rng: &mut Rng, number: usize) -> Tree {
-    let mut file = |rng: &mut Rng| match number % 3 {
+    let file = |rng: &mut Rng| match number % 3 {
         0 => text(rng).into_bytes(),
         1 => {
             let mut bytes = text(rng).into_bytes();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use mqtt_broker::codec::Text;
 use mqtt_broker::rng::Rng;
 use mqtt_broker::topic_matcher::{Filter, LEVELS_MAX, NodeId, Scan, Topic, Topical, Topics, Tree};
 
@@ -13,8 +14,8 @@ use super::{pick, rounds};
 struct Kept(String, u64);
 
 impl Topical for Kept {
-    fn topic(&self) -> &str {
-        &self.0
+    fn topic(&self) -> Text<'_> {
+        self.0.as_str().into()
     }
 }
 

@@ -16,12 +16,14 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use mqtt_broker::broker::{
-    Broker, ConnId, Effect, Effects, End, Event, Options, Outgoing, Seq, Storage, Target,
+    Broker, ConnId, Effect, Effects, End, Event, MessageRef, Options, Outgoing, Seq, Storage,
+    Target,
 };
 use mqtt_broker::codec::{
-    self, Decoder, Incoming, Limits, Packet, Publish, PublishHead, ReasonCode, Version,
+    self, Decoder, Incoming, Limits, Packet, Publish, PublishHead, PublishRef, ReasonCode, Version,
 };
 use mqtt_broker::message::Parts;
+use mqtt_broker::persistence::{Change, Record};
 use mqtt_broker::session::{AllowAll, Peer};
 use mqtt_broker::time::Time;
 
@@ -32,8 +34,8 @@ use wire::{Frame, Wire};
 /// What a broker wanted, in order; packets as a client reads them.
 #[derive(Debug)]
 pub(crate) enum Said {
-    /// A record, which is the n-th.
-    Recorded(Seq),
+    /// A record, which is the n-th, and whether it is the end of a session.
+    Recorded(Seq, bool),
     /// A packet that is no PUBLISH.
     Sent { conn: ConnId, packet: Packet, after: Seq },
     /// A PUBLISH to one receiver.
@@ -79,8 +81,10 @@ impl Machine {
     /// Tells the broker something and does what it wants.
     pub(crate) fn handle(&mut self, event: Event<'_>) -> Vec<Said> {
         let mut effects = Effects::new();
+        let publish =
+            if let Event::Published { publish, .. } = &event { Some(*publish) } else { None };
         self.broker.handle(self.now, event, &mut effects);
-        let said = self.perform(effects);
+        let said = self.perform(&mut effects, publish);
         self.disk.end_unit();
         said
     }
@@ -115,6 +119,9 @@ impl Machine {
         };
         let mut decoder = std::mem::replace(&mut self.wire_mut(conn).decoder, Decoder::server());
         let said = match decoder.next(&mut bytes, &limits) {
+            Ok(Some(Incoming::Publish(publish))) => {
+                self.handle(Event::Published { conn, publish: &publish })
+            }
             Ok(Some(packet)) => self.handle(Event::Received { conn, packet }),
             Ok(None) => panic!("a whole packet"),
             Err(error) => {
@@ -217,7 +224,7 @@ impl Machine {
         self.broker = self.replayed(count);
         let mut effects = Effects::new();
         self.broker.recovered(self.now, &mut effects);
-        let said = self.perform(effects);
+        let said = self.perform(&mut effects, None);
         self.disk.end_unit();
         said
     }
@@ -226,18 +233,26 @@ impl Machine {
         self.wires.get_mut(&conn).expect("effects and events concern open connections")
     }
 
-    fn perform(&mut self, effects: Effects<'_>) -> Vec<Said> {
+    fn perform(&mut self, effects: &mut Effects, publish: Option<&PublishRef<'_>>) -> Vec<Said> {
         let mut said = Vec::with_capacity(effects.list.len());
-        let Effects { list, targets, identifiers } = effects;
-        for effect in list {
+        for effect in std::mem::take(&mut effects.list) {
             match effect {
-                Effect::Record(record) => said.push(Said::Recorded(self.disk.append(record))),
+                Effect::Record(record) => {
+                    let is_end = matches!(record, Record::Session(_, Change::Closed));
+                    said.push(Said::Recorded(self.disk.append(record), is_end));
+                }
                 Effect::Send { conn, what, after } => said.push(self.send(conn, what, after)),
                 Effect::Deliver { message, start, len } => {
                     let (start, len) = (start as usize, len as usize);
                     assert!(len > 0, "somebody gets it");
-                    for target in &targets[start..start + len] {
-                        said.push(self.deliver(&message.parts(), target, &identifiers));
+                    let parts = match &message {
+                        MessageRef::Received => {
+                            effects.received(publish.expect("it is of a PUBLISH"), self.now)
+                        }
+                        MessageRef::Shared(message) => message.parts(),
+                    };
+                    for target in &effects.targets[start..start + len] {
+                        said.push(self.deliver(&parts, target, &effects.identifiers));
                     }
                 }
                 Effect::Online { conn, version, .. } => {

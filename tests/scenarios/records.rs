@@ -4,7 +4,7 @@ use mqtt_broker::broker::Seq;
 use mqtt_broker::codec::Packet;
 
 use super::World;
-use super::words::{ack, id, message, v3, v3_kept, v5_kept, with_will};
+use super::words::{ack, id, message, v3, v3_kept, v5, v5_kept, with_will};
 use crate::machine::{Said, show};
 
 const NOTHING: [&str; 0] = [];
@@ -99,6 +99,32 @@ fn a_clean_start_rests_on_the_end_of_the_old_session() {
     assert_eq!(world.heard("a"), ["connack"]);
     world.call(v3("a"));
     assert_eq!(world.heard("a"), ["connack"], "nothing kept has changed");
+    world.end();
+}
+
+/// Nor must one that was told so only by the second connection, or after the session expired.
+#[test]
+fn a_new_session_rests_on_the_end_of_those_before() {
+    let mut world = World::new();
+    world.connect(v3_kept("a"));
+    world.machine.disk.is_slow = true;
+    world.call(v3("a"));
+    world.cut("a");
+    world.call(v3("a"));
+    assert_eq!(world.heard("a"), NOTHING, "the first session may still come back");
+    world.machine.disk.finish();
+    world.settle(Vec::new());
+    assert_eq!(world.heard("a"), ["connack"]);
+    world.machine.disk.is_slow = false;
+    world.connect(v5_kept("b", 1));
+    world.cut("b");
+    world.machine.disk.is_slow = true;
+    world.pass(1);
+    world.call(v5("b"));
+    assert_eq!(world.heard("b"), NOTHING, "the end of the old one is not durable");
+    world.machine.disk.finish();
+    world.settle(Vec::new());
+    assert_eq!(world.heard("b").len(), 1);
     world.end();
 }
 

@@ -29,7 +29,7 @@ use world::World;
 const SEEDS: u64 = 200;
 
 /// Seeds that once failed.
-const FOUND: [u64; 2] = [2526, 8410];
+const FOUND: [u64; 6] = [2526, 8410, 15975, 16301, 65389, 65944];
 
 const STEPS: u64 = 1500;
 

@@ -381,7 +381,7 @@ impl World {
 
 fn describe(said: &Said) -> String {
     match said {
-        Said::Recorded(number) => format!("  record {}", number.0),
+        Said::Recorded(number, _) => format!("  record {}", number.0),
         Said::Sent { conn, packet, after } => format!("  {conn:?} {} ({after:?})", show(packet)),
         Said::Delivered { target, publish } => {
             let line = show(&Packet::Publish(publish.clone()));

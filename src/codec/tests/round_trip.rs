@@ -158,7 +158,7 @@ fn a_head_is_the_packet_without_its_payload() {
                 dup: publish.dup,
                 qos: publish.qos,
                 retain: publish.retain,
-                topic: &publish.topic,
+                topic: publish.topic.as_str().into(),
                 packet_id: publish.packet_id,
                 topic_alias: publish.properties.topic_alias,
                 message_expiry_interval: publish.properties.message_expiry_interval,

@@ -7,6 +7,7 @@
 //! Never decides that a connection ends.
 
 use crate::broker::{End, Event};
+use crate::crowd;
 use crate::metrics::Kind;
 use crate::persistence::Disk;
 use crate::session::ConnId;
@@ -58,8 +59,20 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             let connection = self.connections.remove(slot as usize);
             self.broker.gauge().release(Kind::Output, connection.weighed as usize);
             self.buried += 1;
+            if crowd::has_left(self.connections.len(), self.connections.capacity()) {
+                self.shrink();
+            }
         }
         self.dead.clear();
+    }
+
+    /// Gives memory back after a crowd has left.
+    fn shrink(&mut self) {
+        self.connections.shrink_to_fit();
+        for list in [&mut self.reading, &mut self.writing, &mut self.gated] {
+            list.shrink_to_fit();
+        }
+        self.leaving.shrink_to_fit();
     }
 }
 

@@ -49,7 +49,8 @@ use super::connection::{Connection, Flags, Phase};
 /// A stream socket that does not block.
 ///
 /// As with a kernel's, a read that gives less than it could means that there is no more for now,
-/// and a write that takes less than it could that there is no more space for now.
+/// or that the end is next if a poll has seen it before; and a write that takes less than it could
+/// that there is no more space for now.
 pub trait Socket: io::Read + io::Write {
     /// Says that nothing more will be written.
     ///
@@ -92,7 +93,8 @@ pub struct Hub<S, D> {
     questions: Vec<ConnId>,
     /// The one buffer everything is read into; empty while a connection is being read.
     scratch: Box<[u8]>,
-    effects: Effects<'static>,
+    /// Reused from event to event.
+    effects: Option<Box<Effects>>,
     pool: Pool,
     /// When the pool is looked at next, if it holds anything worth it.
     trim_at: Option<Time>,
@@ -154,7 +156,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             credits: Vec::new(),
             questions: Vec::new(),
             scratch: vec![0; READ_BUDGET].into_boxed_slice(),
-            effects: Effects::new(),
+            effects: None,
             pool: Pool::new(),
             trim_at: None,
             limits,
@@ -210,6 +212,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         let conn = ConnId { slot, serial: self.serial };
         log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);
         self.tell(now, Event::Opened { conn, peer });
+        // Its CONNECT is mostly there by now: a read is cheaper than another poll.
+        self.connections[conn.slot as usize].flags.set(Flags::READABLE);
+        self.list(conn.slot);
         conn
     }
 
@@ -369,10 +374,12 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     }
 
     fn handle(&mut self, now: Time, event: Event<'_>) {
-        let mut effects: Effects<'_> = std::mem::take(&mut self.effects);
+        let publish =
+            if let Event::Published { publish, .. } = event { Some(publish) } else { None };
+        let mut effects = self.effects.take().unwrap_or_default();
         self.broker.handle(now, event, &mut effects);
-        self.perform(now, &mut effects);
-        self.effects = effects.recycled();
+        self.perform(now, &mut effects, publish);
+        self.effects = Some(effects);
     }
 
     /// The connection, if it is still there.

@@ -7,10 +7,10 @@
 //! Never tells the broker anything while effects are being performed: what follows from them
 //! (room given back by an early flush) is told afterwards.
 
-use std::rc::Rc;
+use std::ops::Range;
 
 use crate::broker::{Effect, Effects, MessageRef, Outgoing, Target};
-use crate::codec::Decoder;
+use crate::codec::{Decoder, PublishRef};
 use crate::message::Message;
 use crate::persistence::{Disk, Seq};
 use crate::session::ConnId;
@@ -23,9 +23,14 @@ use super::{Flags, Hub, LEAVE_MS, Phase, Socket};
 const SHARED_ALONE_FROM: usize = 16 << 10;
 
 impl<S: Socket, D: Disk> Hub<S, D> {
-    /// Performs `effects` in order and empties them.
-    pub(super) fn perform(&mut self, now: Time, effects: &mut Effects<'_>) {
-        let Effects { list, targets, identifiers } = effects;
+    /// Performs `effects` of an event, perhaps a PUBLISH, in order.
+    pub(super) fn perform(
+        &mut self,
+        now: Time,
+        effects: &mut Effects,
+        publish: Option<&PublishRef<'_>>,
+    ) {
+        let mut list = std::mem::take(&mut effects.list);
         for effect in list.drain(..) {
             match effect {
                 Effect::Record(record) => {
@@ -34,8 +39,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                 }
                 Effect::Send { conn, what, after } => self.send(conn, what, after),
                 Effect::Deliver { message, start, len } => {
-                    let targets = &targets[start as usize..][..len as usize];
-                    self.deliver(&message, targets, identifiers);
+                    let targets = start as usize..start as usize + len as usize;
+                    self.deliver(now, message, publish, targets, effects);
                 }
                 Effect::Online { conn, version, topic_alias_maximum, maximum_packet_size } => {
                     if let Some(connection) = self.connection(conn) {
@@ -65,8 +70,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                 }
             }
         }
-        targets.clear();
-        identifiers.clear();
+        effects.list = list;
+        effects.clear();
     }
 
     /// What is durable, asked for again if `after` is not among it.
@@ -92,22 +97,36 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.list_for_writing(conn.slot);
     }
 
-    fn deliver(&mut self, message: &MessageRef<'_>, targets: &[Target], identifiers: &[u32]) {
-        let parts = message.parts();
-        let is_shared = parts.payload.len() >= SHARED_FROM && targets.len() > 1;
-        let (kept, is_shared) = match message {
-            MessageRef::Shared(message) => {
-                let is_large = parts.payload.len() >= SHARED_ALONE_FROM;
-                (Some(Rc::clone(message)), is_shared || is_large)
+    fn deliver(
+        &mut self,
+        now: Time,
+        message: MessageRef,
+        publish: Option<&PublishRef<'_>>,
+        targets: Range<usize>,
+        effects: &Effects,
+    ) {
+        let is_shared = |payload: &[u8]| payload.len() >= SHARED_FROM && targets.len() > 1;
+        let kept = match (message, publish) {
+            (MessageRef::Shared(message), _) => message,
+            (MessageRef::Received, Some(publish)) => {
+                let parts = effects.received(publish, now);
+                if !is_shared(parts.payload) {
+                    let content = Content { parts, message: None, is_shared: false };
+                    return self.deliver_all(&content, targets, effects);
+                }
+                Message::new(0, &parts, None, self.broker.gauge())
             }
-            MessageRef::Borrowed(parts) if is_shared => {
-                (Some(Message::new(0, parts, None, self.broker.gauge())), true)
-            }
-            MessageRef::Borrowed(_) => (None, false),
+            (MessageRef::Received, None) => return,
         };
-        let content = Content { parts, message: kept.as_ref(), is_shared };
-        for target in targets {
-            self.deliver_to(&content, target, identifiers);
+        let parts = kept.parts();
+        let is_shared = is_shared(parts.payload) || parts.payload.len() >= SHARED_ALONE_FROM;
+        let content = Content { parts, message: Some(&kept), is_shared };
+        self.deliver_all(&content, targets, effects);
+    }
+
+    fn deliver_all(&mut self, content: &Content<'_>, targets: Range<usize>, effects: &Effects) {
+        for target in &effects.targets[targets] {
+            self.deliver_to(content, target, &effects.identifiers);
         }
     }
 
@@ -141,6 +160,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     }
 
     /// Notes that the write phase is to look at a connection.
+    #[inline]
     fn list_for_writing(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
         if connection.flags.raise(Flags::IN_WRITING) {

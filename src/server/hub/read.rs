@@ -57,18 +57,27 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// Reads what there is, a bufferful at the most.
     fn drain(&mut self, now: Time, conn: ConnId, scratch: &mut [u8]) {
         let mut budget = READ_BUDGET;
+        let mut is_at_end = false;
         while budget > 0 {
             let Some(connection) = self.connection(conn) else { return };
             if !connection.is_to_read() || !connection.flags.has(Flags::READABLE) {
                 return;
             }
+            if is_at_end {
+                return self.ended(now, conn, End::Peer);
+            }
             match connection.socket.read(scratch) {
                 Ok(0) => return self.ended(now, conn, End::Peer),
                 Ok(count) => {
-                    // A short read says that there is no more, unless the end of the stream is
-                    // near: no event would come for that again.
-                    if count < scratch.len() && !connection.flags.has(Flags::ENDING) {
-                        connection.flags.clear(Flags::READABLE);
+                    // A short read says that there is no more. If the poll has seen the end of
+                    // the stream before, that is next: no event would come for it again, and no
+                    // read is needed to know it. An error wants to be read.
+                    if count < scratch.len() {
+                        is_at_end = connection.flags.has(Flags::ENDING)
+                            && !connection.flags.has(Flags::ERROR);
+                        if !connection.flags.has(Flags::ENDING) {
+                            connection.flags.clear(Flags::READABLE);
+                        }
                     }
                     budget = budget.saturating_sub(count);
                     self.decode(now, conn, &scratch[..count]);
@@ -111,6 +120,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                 break;
             }
             match decoder.next(&mut input, &limits) {
+                Ok(Some(Incoming::Publish(publish))) => {
+                    self.tell(now, Event::Published { conn, publish: &publish });
+                }
                 Ok(Some(packet)) => {
                     if let Incoming::Other(packet) = &packet
                         && let Packet::Connect(connect) = &**packet

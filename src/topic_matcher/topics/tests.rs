@@ -5,8 +5,8 @@ use super::*;
 use crate::rng::Rng;
 
 impl Topical for String {
-    fn topic(&self) -> &str {
-        self
+    fn topic(&self) -> Text<'_> {
+        self.as_str().into()
     }
 }
 

@@ -79,7 +79,7 @@ impl Desk {
 
     fn publish(&mut self, topic: &str, payload: &[u8], id: u16, after: Seq) -> usize {
         let parts = Parts {
-            topic,
+            topic: topic.into(),
             properties: &[],
             payload,
             qos: QoS::AtMostOnce,
@@ -340,7 +340,7 @@ fn an_alias_is_assigned_when_the_packet_leaves() {
 fn an_alias_never_makes_a_packet_too_large() {
     let mut desk = Desk::open(Version::V5, 2);
     let parts = |payload| Parts {
-        topic: "a/topic",
+        topic: "a/topic".into(),
         properties: &[],
         payload,
         qos: QoS::AtMostOnce,
@@ -363,7 +363,7 @@ fn a_large_payload_is_shared() {
     let mut desk = Desk::open(Version::V311, 0);
     let payload = vec![b'x'; SHARED_FROM];
     let parts = Parts {
-        topic: "t",
+        topic: "t".into(),
         properties: &[],
         payload: &payload,
         qos: QoS::AtMostOnce,

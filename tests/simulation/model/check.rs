@@ -61,12 +61,14 @@ impl Letter {
 
     /// What is sent now may be this, to judge by the time.
     fn may_be(&self, publish: &Publish, version: Version, now: Time) -> bool {
-        let expected = if version == Version::V5 { self.remaining(now) } else { None };
-        self.may_go(now) && publish.properties.message_expiry_interval == expected
+        self.may_go(now) && publish.properties.message_expiry_interval == self.told(version, now)
     }
 
     /// Seconds left, rounded up, as a 5.0 client is told.
-    fn remaining(&self, now: Time) -> Option<u32> {
+    fn told(&self, version: Version, now: Time) -> Option<u32> {
+        if version < Version::V5 {
+            return None;
+        }
         let left = self.created.plus_secs(self.expiry?).ms_since(now).div_ceil(1000);
         Some(u32::try_from(left).expect("it began as a u32"))
     }
@@ -88,6 +90,21 @@ impl Session {
         }
         false
     }
+
+    /// Two may have looked the same when they were sent, of which the queue had dropped one: which
+    /// it was shows once they have not the same number of seconds left.
+    fn recognise(&mut self, packet_id: u16, publish: &Publish, version: Version, now: Time) {
+        let told = publish.properties.message_expiry_interval;
+        let is_it = |owed: &Owed| owed.is(publish) && owed.letter.told(version, now) == told;
+        let (this, others): (Vec<_>, Vec<_>) =
+            self.flights.iter_mut().partition(|flight| flight.packet_id == packet_id);
+        let Some(this) = this.into_iter().next().filter(|this| !is_it(&this.owed)) else { return };
+        let others = others.into_iter().map(|flight| &mut flight.owed);
+        if let Some(other) = self.waiting.iter_mut().chain(others).find(|owed| is_it(owed)) {
+            std::mem::swap(&mut this.owed.letter, &mut other.letter);
+            std::mem::swap(&mut this.owed.arrival, &mut other.arrival);
+        }
+    }
 }
 
 impl Model {
@@ -95,7 +112,10 @@ impl Model {
     pub(in super::super) fn check(&mut self, said: &[Said]) {
         for said in said {
             match said {
-                Said::Recorded(number) => self.seq = *number,
+                Said::Recorded(number, is_end) => {
+                    self.seq = *number;
+                    self.ended = if *is_end { *number } else { self.ended };
+                }
                 Said::Sent { conn, packet, after } => self.sent(*conn, packet, *after),
                 Said::Delivered { target, publish } => self.delivered(target, publish),
                 Said::Held { conn, is_held: true } => {
@@ -136,8 +156,8 @@ impl Model {
         self.check_gate(conn, packet, after);
     }
 
-    /// What is said to a kept session rests on all records so far, and what acknowledges a
-    /// message on those the message made.
+    /// What is said to a kept session rests on all records so far, what acknowledges a message on
+    /// those the message made, and a CONNACK on the end of every session there was.
     fn check_gate(&mut self, conn: ConnId, packet: &Packet, after: Seq) {
         let newest = self.seq;
         let made_records = self.seq > self.before;
@@ -148,6 +168,8 @@ impl Model {
             Seq(0)
         } else if is_kept || is_ack && (made_records || self.is_repeated) {
             newest
+        } else if matches!(packet, Packet::ConnAck(_)) {
+            self.ended
         } else {
             Seq(0)
         };
@@ -202,6 +224,7 @@ impl Model {
         let (now, version) = (self.now, self.links[&target.conn].version);
         let session = self.session_at(target.conn).expect("online");
         let is_kept = session.is_kept();
+        session.recognise(packet_id, publish, version, now);
         let flight = session.flights.iter_mut().find(|flight| flight.packet_id == packet_id);
         let flight = flight.expect("DUP of something on its way");
         assert!(!flight.is_received, "PUBLISH after PUBREC");
@@ -340,6 +363,6 @@ impl Model {
 }
 
 fn check_expiry(letter: &Letter, publish: &Publish, version: Version, now: Time) {
-    let expected = if version == Version::V5 { letter.remaining(now) } else { None };
-    assert_eq!(publish.properties.message_expiry_interval, expected, "seconds it has left");
+    let told = publish.properties.message_expiry_interval;
+    assert_eq!(told, letter.told(version, now), "seconds it has left");
 }

@@ -183,7 +183,8 @@ impl Model {
         due.map(|(conn, _)| *conn).collect()
     }
 
-    /// Time has passed: links first, then sessions in the order of their opening.
+    /// Time has passed: links first, then sessions in the order in which they were due, which is
+    /// long ago for some after a crash, and of their opening.
     pub(in super::super) fn ticked(&mut self, now: Time) {
         self.begin(now);
         for conn in self.due_links(now) {
@@ -206,16 +207,16 @@ impl Model {
     }
 
     fn tick_sessions(&mut self, now: Time) {
-        let mut sessions: Vec<(u64, usize)> =
-            self.sessions.iter().map(|(client, session)| (session.number, *client)).collect();
-        sessions.sort_unstable();
-        for (_, client) in sessions {
-            let Some(session) = self.sessions.get(&client) else { continue };
-            let Some(detached) = session.detached else { continue };
-            let ends = session.expiry < u32::MAX && detached.plus_secs(session.expiry) <= now;
-            if ends {
+        let mut due: Vec<(Time, u64, usize)> = Vec::new();
+        for (client, session) in &self.sessions {
+            let first = [session.ends(), session.will_due()].into_iter().flatten().min();
+            due.extend(first.filter(|at| *at <= now).map(|at| (at, session.number, *client)));
+        }
+        due.sort_unstable();
+        for (_, _, client) in due {
+            if self.sessions[&client].ends().is_some_and(|at| at <= now) {
                 self.end_session(client);
-            } else if session.will.as_ref().is_some_and(|(_, d)| detached.plus_secs(*d) <= now) {
+            } else {
                 self.publish_will(client);
             }
         }
@@ -226,7 +227,7 @@ impl Model {
     pub(in super::super) fn crashed(&mut self, now: Time, lost: &Self) {
         // Nobody takes one session for another.
         self.openings = lost.openings;
-        self.seq = Seq(0);
+        (self.seq, self.ended) = (Seq(0), Seq(0));
         self.begin(now);
         self.links.clear();
         self.expected = Default::default();

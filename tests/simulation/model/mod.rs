@@ -123,6 +123,16 @@ impl Session {
     const fn is_kept(&self) -> bool {
         self.expiry > 0
     }
+
+    fn ends(&self) -> Option<Time> {
+        let detached = self.detached?;
+        (self.expiry < u32::MAX).then(|| detached.plus_secs(self.expiry))
+    }
+
+    fn will_due(&self) -> Option<Time> {
+        let (_, delay) = self.will.as_ref()?;
+        Some(self.detached?.plus_secs(*delay))
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -197,6 +207,8 @@ pub(super) struct Model {
     /// Number of the newest record, and of the newest before this event.
     seq: Seq,
     before: Seq,
+    /// Number of the newest record that ended a session.
+    ended: Seq,
     /// The event repeats a QoS 2 message.
     is_repeated: bool,
 }
@@ -218,6 +230,7 @@ impl Model {
             openings: 0,
             seq: Seq(0),
             before: Seq(0),
+            ended: Seq(0),
             is_repeated: false,
         }
     }

@@ -42,6 +42,10 @@ impl Model {
             self.forget_retained(&letter.topic);
         } else {
             self.retained.insert(letter.topic.as_ref().into(), Rc::clone(letter));
+            if letter.has_expired(self.now) {
+                // It lives for no time at all, but has put an end to the one before.
+                self.forget_retained(&letter.topic);
+            }
             // Who does not want its own does not need to get this one.
             if let Some(session) = self.sessions.get_mut(&letter.publisher) {
                 for run in session.runs.iter_mut().filter(|run| run.options.no_local) {

@@ -1,0 +1,121 @@
+//! A message on its way through the broker.
+//!
+//! Owns: [`Source`], what it is made of and the kept copy once there is one; [`Terms`], how one
+//! session is to get it; what it takes of a connection's room.
+//!
+//! Never decides who gets it.
+
+use std::rc::Rc;
+
+use super::MessageRef;
+use super::store::Store;
+use crate::codec::{PacketId, PublishHead, QoS, Version};
+use crate::message::{Message, Parts};
+use crate::router::count;
+use crate::session::SessionId;
+use crate::time::Time;
+
+/// A message on its way through the broker: what it is made of, and the kept copy once there is
+/// one.
+pub(super) struct Source<'s> {
+    pub(super) parts: Parts<'s>,
+    kept: Option<Rc<Message>>,
+    /// It is the PUBLISH of this event.
+    is_received: bool,
+    publisher: Option<SessionId>,
+    /// What it takes of a connection, by version and QoS, once it has been worked out; 0 before.
+    charges: [u32; 4],
+}
+
+impl<'s> Source<'s> {
+    /// One that nobody keeps yet.
+    pub(super) const fn new(parts: Parts<'s>, publisher: SessionId) -> Self {
+        let (kept, publisher) = (None, Some(publisher));
+        Self { parts, kept, is_received: false, publisher, charges: [0; 4] }
+    }
+
+    /// The PUBLISH of this event.
+    pub(super) fn received(parts: Parts<'s>, publisher: SessionId) -> Self {
+        let (kept, publisher) = (None, Some(publisher));
+        Self { parts, kept, is_received: true, publisher, charges: [0; 4] }
+    }
+
+    /// Kept already.
+    pub(super) fn shared(message: &'s Rc<Message>) -> Self {
+        let (parts, kept) = (message.parts(), Some(Rc::clone(message)));
+        Self { parts, kept, is_received: false, publisher: None, charges: [0; 4] }
+    }
+
+    /// The kept copy, made if there is none.
+    pub(super) fn keep(&mut self, store: &mut Store) -> Rc<Message> {
+        if let Some(kept) = &self.kept {
+            return Rc::clone(kept);
+        }
+        let publisher = self.publisher.map(|id| Rc::clone(&store.session(id).client_id));
+        let number = store.number_message();
+        let message = Message::new(number, &self.parts, publisher, &store.gauge);
+        self.kept = Some(Rc::clone(&message));
+        message
+    }
+
+    pub(super) fn message(&mut self, store: &mut Store) -> MessageRef {
+        if self.is_received && self.kept.is_none() {
+            MessageRef::Received
+        } else {
+            MessageRef::Shared(self.keep(store))
+        }
+    }
+
+    /// Bytes of the whole packet, which is what it takes of a connection's room.
+    pub(super) fn charge(&mut self, version: Version, terms: Terms<'_>, now: Time) -> u32 {
+        if !terms.identifiers.is_empty() {
+            return charge(version, terms, &self.parts, now);
+        }
+        let place =
+            usize::from(version == Version::V5) << 1 | usize::from(terms.qos > QoS::AtMostOnce);
+        if self.charges[place] == 0 {
+            self.charges[place] = charge(version, terms, &self.parts, now);
+        }
+        self.charges[place]
+    }
+}
+
+/// How one session is to get a message.
+#[derive(Clone, Copy)]
+pub(super) struct Terms<'i> {
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) identifiers: &'i [u32],
+    /// The shared subscription it comes from; 0 is none.
+    pub(super) group: u32,
+}
+
+/// Bytes of the whole packet, which is what it takes of a connection's room.
+pub(super) fn charge(version: Version, terms: Terms<'_>, parts: &Parts<'_>, now: Time) -> u32 {
+    let head = PublishHead {
+        dup: false,
+        qos: terms.qos,
+        retain: terms.retain,
+        topic: parts.topic,
+        // Its length does not depend on its value.
+        packet_id: (terms.qos > QoS::AtMostOnce).then_some(PacketId::MAX),
+        topic_alias: None,
+        message_expiry_interval: remaining(parts, now),
+        subscription_identifiers: terms.identifiers,
+        properties: parts.properties,
+        payload_len: parts.payload.len(),
+    };
+    count(head.packet_len(version))
+}
+
+/// Seconds a message has left ([MQTT-3.3.2-6]).
+pub(super) fn remaining(parts: &Parts<'_>, now: Time) -> Option<u32> {
+    let interval = parts.expiry_interval?;
+    let left = parts.created.plus_secs(interval).ms_since(now).div_ceil(1000);
+    Some(u32::try_from(left).unwrap_or(u32::MAX))
+}
+
+/// A subscription identifier as a list of one, or of none if it is 0.
+pub(super) const fn identifiers(identifier: &u32) -> &[u32] {
+    if *identifier == 0 { &[] } else { std::slice::from_ref(identifier) }
+}
