@@ -15,6 +15,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Instant;
 
 use crate::harness::raw::PATIENCE;
 
@@ -131,6 +132,16 @@ impl Directory {
 impl Drop for Directory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0); // nothing depends on it
+    }
+}
+
+/// Waits for something that another process does and nothing announces.
+#[expect(clippy::disallowed_methods, reason = "a test that waits must end")]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        thread::yield_now();
     }
 }
 

@@ -44,7 +44,8 @@ impl Broker {
         if let Some(old) = old {
             if let Some(online) = self.links.online(old) {
                 let who = name(&online.identity);
-                info!(target: CONNECTION, "Client {who} already connected, closing old connection.");
+                let what = "already connected, closing old connection";
+                info!(target: CONNECTION, "Client {who} {what}.");
             }
             self.dismiss(now, old, ReasonCode::SESSION_TAKEN_OVER, None, effects);
         }

@@ -45,7 +45,8 @@ impl Broker {
         match link {
             Link::Awaiting(awaiting) => {
                 let peer = awaiting.peer;
-                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] sent no CONNECT, disconnecting.");
+                let how = "sent no CONNECT, disconnecting";
+                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] {how}.");
                 self.abandon(conn, effects);
             }
             Link::Judging(judging) => {
@@ -62,7 +63,7 @@ impl Broker {
                     let code = ReasonCode::KEEP_ALIVE_TIMEOUT;
                     self.dismiss(now, conn, code, Some("keep alive exceeded"), effects);
                 } else {
-                    warn!(target: CONNECTION, "Client {who} takes nothing of what waits, disconnecting.");
+                    warn!(target: CONNECTION, "Client {who} takes nothing, disconnecting.");
                     self.detach(now, conn, true, effects);
                     effects.list.push(Effect::Abort { conn });
                 }

@@ -213,12 +213,6 @@ impl Broker {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Everything durable, as the records that would make it.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<Record> {
-        self.store.snapshot()
-    }
-
     /// What has happened so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{TryRecvError, channel};
 
-use super::{CONNECT_V5, CONNECT_V311, Daemon, Directory, PROGRAM, connected, pings, rest};
+use super::{CONNECT_V5, CONNECT_V311, Daemon, Directory, PROGRAM, connected, pings, rest, until};
 
 /// Lines as the manual page has them: what is in capitals differs from line to line.
 fn documented() -> Vec<String> {
@@ -163,11 +163,7 @@ fn a_file_has_times_and_a_pipe_has_none() {
     let mut command = directory.command("user root\n");
     command.stderr(File::create(directory.path("stderr")).unwrap());
     let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-    let until = std::time::Instant::now() + crate::harness::raw::PATIENCE;
-    while !directory.read("stderr").contains("running") {
-        assert!(std::time::Instant::now() < until);
-        std::thread::yield_now();
-    }
+    until("it runs", || directory.read("stderr").contains("running"));
     child.kill().unwrap();
     child.wait().unwrap();
     let line = directory.read("stderr");

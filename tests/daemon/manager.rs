@@ -63,6 +63,7 @@ fn a_manager_is_told_what_happens() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what is tested is time")]
 fn a_watchdog_gets_signs_of_life_twice_as_often_as_it_must() {
     let manager = Manager::new();
     let daemon = manager.starts(Some("100000"));

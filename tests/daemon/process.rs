@@ -4,20 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use super::{CONNECT_V311, Daemon, Directory, connected, is_root, pings, rest};
-use crate::harness::raw::PATIENCE;
-
-/// Waits for something that another process does and nothing announces.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "{what}");
-        thread::park_timeout(Duration::from_millis(2));
-    }
-}
+use super::{CONNECT_V311, Daemon, Directory, connected, is_root, pings, rest, until};
 
 /// A line of /proc/PID/status.
 fn status(id: &str, name: &str) -> Vec<u32> {

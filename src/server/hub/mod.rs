@@ -249,11 +249,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.nap(now)
     }
 
-    /// The options have changed: the broker goes by the new ones.
-    pub fn configure(&mut self, now: Time, options: Options) {
-        self.tell(now, Event::Configured(Box::new(options)));
-    }
-
     /// The process is about to end: the broker says so to its clients.
     pub fn stop(&mut self, now: Time) {
         self.tell(now, Event::Stopping);

@@ -3,7 +3,7 @@
 //! ```text
 //! info!(..) --> Logger: kind wanted? --> text, once --> repeated? --> each place: form, write
 //!                                                                      stderr stdout file syslog
-//!                                                                      topic (a queue for the loop)
+//!                                                                      topic (for the loop)
 //! ```
 //!
 //! Owns: [`Logger`], which stands behind the facade of the `log` crate and can be told other
