@@ -1,6 +1,6 @@
 //! Who may come in.
 //!
-//! Owns: the answers to the questions of [`Authority`](crate::session::Authority).
+//! Owns: the answers to the questions of [`Authority`].
 //!
 //! Never waits and never reads a file.
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use log::info;
 
-use super::link::{Awaiting, Judging, Link};
+use super::link::{Judging, Link};
 use super::target::CONNECTION;
 use super::{
     Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, Verdict, name, shown_user,
@@ -31,7 +31,7 @@ impl Broker {
     pub(super) fn on_opened(&mut self, now: Time, conn: ConnId, peer: Peer) {
         self.counters.connections += 1;
         let by = now.plus_ms(self.options.connect_timeout_ms);
-        self.links.open(conn, Link::Awaiting(Box::new(Awaiting { peer, by })));
+        self.links.open(conn, Link::Awaiting { peer, by });
         self.arm_link(conn);
     }
 
@@ -49,8 +49,8 @@ impl Broker {
         let Packet::Connect(connect) = *packet else {
             return Err(Fault::protocol("the first packet is not CONNECT"));
         };
-        let Some(Link::Awaiting(awaiting)) = self.links.get(conn) else { return Ok(()) };
-        let peer = awaiting.peer;
+        let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) else { return Ok(()) };
+        let peer = *peer;
         let form = (connect.version, connect.properties.maximum_packet_size);
         if let Err(why) = self.on_connect(now, conn, peer, connect, effects) {
             self.refuse(conn, form, why, effects);
@@ -185,8 +185,7 @@ impl Broker {
         effects: &mut Effects,
     ) {
         self.counters.refused += 1;
-        if let Some(Link::Awaiting(awaiting)) = self.links.get(conn) {
-            let peer = awaiting.peer;
+        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
             let (what, code) = (why.what, why.code.name());
             info!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what} ({code}).");
         }
@@ -332,7 +331,7 @@ impl Broker {
             shown_user(&who.identity),
         );
         self.disarm_link_if_later(conn, online.keep_alive_by);
-        self.links.replace(conn, Link::Online(Box::new(online)));
+        self.links.replace(conn, Link::Online(online));
         self.arm_link(conn);
         self.counters.connects += 1;
         effects.list.push(Effect::Online {

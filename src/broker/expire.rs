@@ -43,8 +43,7 @@ impl Broker {
             return self.arm_link(conn);
         }
         match link {
-            Link::Awaiting(awaiting) => {
-                let peer = awaiting.peer;
+            Link::Awaiting { peer, .. } => {
                 let how = "sent no CONNECT, disconnecting";
                 warn!(target: CONNECTION, "Client {NOBODY} [{peer}] {how}.");
                 self.abandon(conn, effects);

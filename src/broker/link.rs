@@ -23,23 +23,15 @@ pub(super) enum Link {
     /// No connection in this slot.
     #[default]
     Vacant,
-    /// Nothing has come yet.
-    Awaiting(Box<Awaiting>),
+    /// Handshakes and CONNECT have until `by`.
+    Awaiting { peer: Peer, by: Time },
     /// CONNECT has come, whether it is let in is not known yet.
     Judging(Box<Judging>),
-    /// Accepted, attached to a session.
-    Online(Box<Online>),
+    /// Accepted, attached to a session. In place and not in a box: the table of slots goes back to
+    /// the system as a whole when a crowd has left, boxes leave a heap full of holes.
+    Online(Online),
     /// Detached; its last bytes are on their way.
     Leaving,
-}
-
-/// A connection before its CONNECT. In a box, although every connection begins so and none stays
-/// so: it is what would make a slot twice as large for those that are online.
-#[derive(Debug)]
-pub(super) struct Awaiting {
-    pub(super) peer: Peer,
-    /// Handshakes and CONNECT have until then.
-    pub(super) by: Time,
 }
 
 /// A CONNECT that waits for its verdict.
@@ -90,6 +82,7 @@ pub(super) struct Online {
     /// Where resending stands; absent once it is done.
     pub(super) resume: Option<Box<Resume>>,
     /// Topics the client has given an alias; index 0 is alias 1.
+    #[expect(clippy::box_collection, reason = "8 bytes where there are none, which is usual")]
     pub(super) aliases: Option<Box<Vec<Option<Rc<str>>>>>,
     /// Who got the last message.
     pub(super) last_topic: Option<Box<LastTopic>>,
@@ -140,7 +133,7 @@ impl Link {
     pub(super) fn deadline(&self) -> Time {
         match self {
             Self::Vacant | Self::Leaving => Time::NEVER,
-            Self::Awaiting(awaiting) => awaiting.by,
+            Self::Awaiting { by, .. } => *by,
             Self::Judging(judging) => judging.by,
             Self::Online(online) => online.keep_alive_by.min(online.stalled_by),
         }
@@ -214,7 +207,7 @@ impl Links {
     pub(super) fn online(&self, conn: ConnId) -> Option<&Online> {
         match self.get(conn)? {
             Link::Online(online) => Some(online),
-            Link::Vacant | Link::Awaiting(_) | Link::Judging(_) | Link::Leaving => None,
+            Link::Vacant | Link::Awaiting { .. } | Link::Judging(_) | Link::Leaving => None,
         }
     }
 
@@ -222,7 +215,7 @@ impl Links {
     pub(super) fn online_mut(&mut self, conn: ConnId) -> Option<&mut Online> {
         match self.get_mut(conn)? {
             Link::Online(online) => Some(online),
-            Link::Vacant | Link::Awaiting(_) | Link::Judging(_) | Link::Leaving => None,
+            Link::Vacant | Link::Awaiting { .. } | Link::Judging(_) | Link::Leaving => None,
         }
     }
 

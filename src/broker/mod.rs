@@ -270,7 +270,7 @@ impl Broker {
         self.counters.packets_received += 1;
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
-            Some(Link::Awaiting(_)) => self.on_first(now, conn, packet, effects),
+            Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
             Some(Link::Judging(_)) => self.on_while_judging(&packet),
             Some(Link::Online(online)) => {
                 online.heard(now);
@@ -330,8 +330,7 @@ impl Broker {
         error: codec::Error,
         effects: &mut Effects,
     ) {
-        if let Some(Link::Awaiting(awaiting)) = self.links.get(conn) {
-            let peer = awaiting.peer;
+        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
             warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
             self.refuse_garbled(conn, version, &error, effects);
         } else {
@@ -350,8 +349,8 @@ impl Broker {
                 warn!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
                 self.dismiss(now, conn, fault.code, Some(fault.what), effects);
             }
-            Some(Link::Awaiting(awaiting)) => {
-                let (peer, what) = (awaiting.peer, fault.what);
+            Some(Link::Awaiting { peer, .. }) => {
+                let what = fault.what;
                 warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
                 self.abandon(conn, effects);
             }

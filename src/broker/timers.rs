@@ -32,15 +32,14 @@ pub(super) enum Timer {
 struct Packed(u64);
 
 impl Packed {
-    const KIND: u32 = 62;
-    const SESSION: u64 = 1 << Self::KIND;
-    const SCAN: u64 = 2 << Self::KIND;
+    const SESSION: u64 = 1 << 62;
+    const SCAN: u64 = 2 << 62;
 
-    const fn timer(self) -> Timer {
-        match self.0 >> Self::KIND {
-            0 => Timer::Link((self.0 & u32::MAX as u64) as u32),
-            1 => Timer::Session(self.0 & (Self::SESSION - 1)),
-            _ => Timer::Scan,
+    fn timer(self) -> Timer {
+        match u32::try_from(self.0) {
+            Ok(slot) => Timer::Link(slot),
+            Err(_) if self.0 < Self::SCAN => Timer::Session(self.0 & (Self::SESSION - 1)),
+            Err(_) => Timer::Scan,
         }
     }
 }
@@ -93,23 +92,22 @@ impl Timers {
     }
 }
 
+/// For `server::sizes`.
+#[cfg(test)]
+impl super::Broker {
+    pub(crate) const TIMER_BYTES: usize = size_of::<(Time, Packed)>();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_packed_timer_is_the_same_timer() {
-        assert_eq!(size_of::<(Time, Packed)>(), 16);
         let numbers = [0, 1, u64::from(u32::MAX), (1 << 62) - 1];
         let slots = [0, 1, u32::MAX].map(Timer::Link);
         for timer in numbers.map(Timer::Session).into_iter().chain(slots).chain([Timer::Scan]) {
             assert_eq!(Packed::from(timer).timer(), timer);
         }
     }
-}
-
-/// For `server::sizes`.
-#[cfg(test)]
-impl super::Broker {
-    pub(crate) const TIMER_BYTES: usize = size_of::<(Time, Packed)>();
 }

@@ -171,7 +171,7 @@ impl Broker {
         Shown(match self.links.get(conn) {
             Some(Link::Online(online)) => &online.identity.client_id,
             Some(Link::Judging(judging)) => &judging.identity.client_id,
-            None | Some(Link::Awaiting(_) | Link::Vacant | Link::Leaving) => NOBODY,
+            None | Some(Link::Awaiting { .. } | Link::Vacant | Link::Leaving) => NOBODY,
         })
     }
 

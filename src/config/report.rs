@@ -59,7 +59,10 @@ impl Report {
 
     /// Orders both by file and line.
     pub(super) fn sort(&mut self, raw: &Raw) {
-        let file = |problem: &Problem| raw.files.iter().position(|path| *path == problem.file);
+        let file = |problem: &Problem| {
+            let known = raw.files.iter().position(|path| *path == problem.file);
+            known.unwrap_or(usize::MAX)
+        };
         for problems in [&mut self.errors, &mut self.warnings] {
             problems.sort_by_key(|problem| (file(problem), problem.line));
         }

@@ -400,7 +400,7 @@ fn everything_wrong_is_told_at_once_and_in_order() {
     );
     let many = wrong(&"x 1\n".repeat(1000));
     assert_eq!(many.len(), 101);
-    assert!(many.iter().any(|line| line.contains("there is more")));
+    assert!(many[100].starts_with("there is more"), "{}", many[100]);
     let missing = read("g", &Tree(&[]), &Fallback::default()).unwrap_err();
     assert_eq!(told(&missing), ["g: cannot read it: no such file"]);
 }

@@ -16,7 +16,7 @@ use crate::broker::{Broker, Effect, MessageRef, Target};
 use crate::codec::{Decoder, Incoming};
 use crate::message::{Delivery, Message, Parts};
 use crate::router::{Group, Match, Router, Subscriber};
-use crate::session::{Held, Inbound, Outbound, Queue, Session, Will};
+use crate::session::{Held, Inbound, Outbound, Queue, Rare, Session};
 use crate::topic_matcher::Topics;
 use crate::transport::Output;
 
@@ -27,9 +27,9 @@ const CONNECTION: &[Row] = &[
     ("connection, of the loop", size_of::<Connection<TcpStream>>(), 104),
     ("  decoder, in it", size_of::<Decoder>(), 40),
     ("  output, in it", size_of::<Output>(), 32),
-    ("link, of the broker", Broker::LINK_BYTES, 32),
+    ("link, of the broker", Broker::LINK_BYTES, 168),
+    ("  what is known once it is let in, in it", Broker::ONLINE_BYTES, 152),
     ("before it is let in", Broker::JUDGING_BYTES, 296),
-    ("once it is let in", Broker::ONLINE_BYTES, 152),
     ("if it publishes", Broker::LAST_TOPIC_BYTES, 128),
     ("if it has a deadline", Broker::TIMER_BYTES, 16),
     ("while something waits to be written", Output::BUFFERS_BYTES, 120),
@@ -41,7 +41,7 @@ const SESSION: &[Row] = &[
     ("if something waits", size_of::<Queue>(), 80),
     ("if QoS 1 or 2 was sent", size_of::<Outbound<Delivery>>(), 48),
     ("if QoS 2 was received", size_of::<Inbound>(), 32),
-    ("if it has a Will", size_of::<Will>(), 16),
+    ("if it has a Will or something else that is rare", size_of::<Rare>(), 56),
 ];
 
 const SUBSCRIPTION: &[Row] = &[
