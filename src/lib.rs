@@ -53,7 +53,7 @@
 //! message                              what waits in queues and windows
 //! topic_matcher                        topics, filters, trees
 //! codec                                bytes <-> packets
-//! time rng map few crowd metrics cli   numbers, tables, small things
+//! time stamp rng map few crowd metrics cli   numbers, tables, small things
 //! ```
 //!
 //! # How a PUBLISH travels
@@ -90,6 +90,7 @@ pub mod rng;
 pub mod router;
 pub mod server;
 pub mod session;
+pub mod stamp;
 pub mod time;
 pub mod topic_matcher;
 pub mod transport;

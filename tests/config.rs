@@ -82,13 +82,20 @@ fn the_stock_file_of_debian_starts_a_broker() {
     assert!(policy.contains("Everybody who can reach it may connect"), "{policy}");
     assert!(policy.contains("state is in memory only"), "{policy}");
     // The port may be taken on this machine.
-    directory.write("conf.d/local.conf", "listener 0 127.0.0.1\nallow_anonymous true\n");
+    directory.write(
+        "conf.d/local.conf",
+        "listener 0 127.0.0.1\nallow_anonymous true\nlog_dest stderr\n",
+    );
     let daemon = start(&path, &[]);
     let warning = daemon.line_with("state is in memory only");
     assert!(warning.contains("mosquitto.conf:5: persistence"), "{warning}");
     let address = daemon.address();
     assert_eq!(answer(address, CONNECT_V311), [0x20, 2, 0, 0]);
     assert_eq!(answer(address, CONNECT_V5)[3], 0);
+    let id = fs::read_to_string(directory.0.join("mosquitto.pid")).unwrap();
+    assert!(id.trim().parse::<u32>().is_ok(), "{id}");
+    let log = fs::read_to_string(directory.0.join("mosquitto.log")).unwrap();
+    assert!(log.contains(": New client connected from 127.0.0.1:"), "{log}");
 }
 
 #[test]

@@ -3,11 +3,19 @@
 //! Real processes, ended by real signals. Nothing sleeps: the log is read line by line, and its
 //! end is the end of the process.
 
+mod logs;
+mod manager;
+mod process;
+
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Instant;
 
 use crate::harness::raw::PATIENCE;
 
@@ -28,6 +36,11 @@ impl Daemon {
         let mut command = Command::new(PROGRAM);
         command.args(["--host", "127.0.0.1", "--port", "0"]).args(arguments);
         Self::spawn(command)
+    }
+
+    /// Starts one with a configuration, on a free port of this machine.
+    fn configured(directory: &Directory, configuration: &str) -> Self {
+        Self::spawn(directory.command(configuration))
     }
 
     pub(crate) fn spawn(mut command: Command) -> Self {
@@ -85,6 +98,58 @@ impl Drop for Daemon {
     }
 }
 
+/// A directory of a test's own.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mqtt-broker-daemon-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// A broker with this configuration, in which DIR is the directory.
+    fn command(&self, configuration: &str) -> Command {
+        let file = self.path("conf");
+        fs::write(&file, configuration.replace("DIR", self.0.to_str().unwrap())).unwrap();
+        let mut command = Command::new(PROGRAM);
+        command.args(["-c", &file, "-p", "0"]);
+        command
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0); // nothing depends on it
+    }
+}
+
+/// Waits for something that another process does and nothing announces.
+#[expect(clippy::disallowed_methods, reason = "a test that waits must end")]
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "{what}");
+        thread::yield_now();
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().unwrap();
+    output.stdout == b"0\n"
+}
+
 fn connected(address: SocketAddr, connect: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -132,10 +197,10 @@ fn it_says_where_it_listens_and_warns() {
     let mut command = Command::new(PROGRAM);
     command.args(["--host", "0.0.0.0", "-p0", "--host", "127.0.0.1"]);
     let daemon = Daemon::spawn(command);
-    assert!(daemon.line().starts_with("[INFO] listening on 0.0.0.0:"));
-    assert!(daemon.line().starts_with("[INFO] listening on 127.0.0.1:"));
+    assert!(daemon.line().starts_with("listening on 0.0.0.0:"));
+    assert!(daemon.line().starts_with("listening on 127.0.0.1:"));
     let warning = daemon.line();
-    assert!(warning.starts_with("[WARN] ") && warning.contains("may connect"), "{warning}");
+    assert!(warning.starts_with("Warning: ") && warning.contains("may connect"), "{warning}");
 }
 
 #[test]
@@ -145,7 +210,9 @@ fn help_and_version_are_told() {
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0));
         assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() < 80), "{text}");
-        for option in ["--host", "--port", "--max-clients", "--verbose", "--quiet", "--version"] {
+        for option in
+            ["--host", "--port", "--max-clients", "--daemon", "--verbose", "--quiet", "--version"]
+        {
             assert!(text.contains(option), "{text}");
         }
     }

@@ -4,15 +4,18 @@
 //!
 //! Never does anything a program that embeds the library could not do.
 
-use std::io::{IsTerminal, LineWriter, Write};
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 
-use log::{LevelFilter, error, info, warn};
+use getopts::Matches;
+use log::{error, info, warn};
 use mqtt_broker::cli::{self, Usage};
-use mqtt_broker::config::{self, Fallback, Reading};
+use mqtt_broker::config::{self, Config, Fallback, LogDest, LogSettings, LogTypes, Reading};
+use mqtt_broker::server::log::{Logger, Surroundings};
 use mqtt_broker::server::options::BROKER;
+use mqtt_broker::server::process::Process;
 use mqtt_broker::server::{Disk, Server, ServerConfig};
-use simplelog::{ConfigBuilder, WriteLogger};
 
 fn main() -> ExitCode {
     match run() {
@@ -67,12 +70,11 @@ fn run() -> Result<(), Failure> {
         print(&explained(&reading));
         return Ok(());
     }
-    log_to_stderr(level(matches.opt_present("quiet"), matches.opt_present("verbose")));
     serve(&reading)
 }
 
 /// What the command line and the file it names say.
-fn configuration(matches: &getopts::Matches) -> Result<Reading, Failure> {
+fn configuration(matches: &Matches) -> Result<Reading, Failure> {
     let fallback = Fallback {
         hosts: matches.opt_strs("host"),
         port: cli::value(matches, "port", "a number from 0 to 65535")?,
@@ -86,8 +88,37 @@ fn configuration(matches: &getopts::Matches) -> Result<Reading, Failure> {
     if let Some(most) = cli::value(matches, "max-clients", expected)? {
         reading.config.limits.global_max_connections = most;
     }
+    override_settings(matches, &mut reading.config);
     let lacks = ServerConfig::lacks(&reading.config);
     if lacks.is_empty() { Ok(reading) } else { Err(Failure::Config(lacks)) }
+}
+
+/// What the command line says of the log and the process goes before what the file says.
+fn override_settings(matches: &Matches, config: &mut Config) {
+    let Config { log, daemon, .. } = config;
+    if matches.opt_present("quiet") {
+        log.types = LogTypes { error: true, ..LogTypes::NONE };
+    } else if matches.opt_present("verbose") {
+        log.types = LogTypes::ALL;
+    }
+    daemon.daemonize = matches.opt_present("daemon");
+    if daemon.daemonize {
+        // A daemon has no terminal, and nobody reads its standard output.
+        let count = log.destinations.len();
+        log.destinations.retain(|place| !matches!(place, LogDest::Stderr | LogDest::Stdout));
+        if log.destinations.len() < count && !log.destinations.contains(&LogDest::Syslog) {
+            log.destinations.push(LogDest::Syslog);
+        }
+    }
+}
+
+/// Says why nothing is served: in the log, and to whoever started the program.
+fn give_up(log: &LogSettings, what: impl Display) -> Failure {
+    error!("{what}");
+    if log.destinations.contains(&LogDest::Stderr) {
+        return Failure::Logged;
+    }
+    Usage(what.to_string()).into()
 }
 
 fn told(problems: &[config::Problem]) -> Vec<String> {
@@ -107,6 +138,11 @@ fn explained(reading: &Reading) -> String {
 }
 
 fn serve(reading: &Reading) -> Result<(), Failure> {
+    let log = &reading.config.log;
+    let mut process = Process::prepare(&reading.config.daemon).map_err(Usage)?;
+    let around = Surroundings { owner: process.owner(), ..Surroundings::default() };
+    let logger = Logger::open(log, around).map_err(Usage)?;
+    logger.install().map_err(|error| Usage(error.to_string()))?;
     for warning in &reading.warnings {
         warn!("{warning}");
     }
@@ -115,11 +151,9 @@ fn serve(reading: &Reading) -> Result<(), Failure> {
     let (mut config, authority) = ServerConfig::from_config(&reading.config).map_err(|what| {
         if is_open { Failure::Usage(Usage(what)) } else { Failure::Config(vec![what]) }
     })?;
-    config.handles_signals = true;
-    let bound = Server::new(config).authority(authority).bind().map_err(|error| {
-        error!("{error}");
-        Failure::Logged
-    })?;
+    (config.handles_signals, config.notifies_manager) = (true, true);
+    let server = Server::new(config).authority(authority).logger(logger);
+    let bound = server.bind().map_err(|error| give_up(log, error))?;
     for address in bound.local_addrs() {
         info!("listening on {address}");
     }
@@ -130,32 +164,11 @@ fn serve(reading: &Reading) -> Result<(), Failure> {
             "Everyone who can reach these addresses may connect; --host 127.0.0.1 keeps it local"
         );
     }
-    bound.run().map_err(|error| {
-        error!("{error}");
-        Failure::Logged
-    })
-}
-
-const fn level(quiet: bool, verbose: bool) -> LevelFilter {
-    match (quiet, verbose) {
-        (true, _) => LevelFilter::Error,
-        (false, true) => LevelFilter::Debug,
-        (false, false) => LevelFilter::Info,
-    }
-}
-
-/// One write a line, no colours, and a time stamp only for people: `logger` and journald have
-/// their own. A reader that goes away takes the log with it, not the broker.
-fn log_to_stderr(level: LevelFilter) {
-    let time = if std::io::stderr().is_terminal() { LevelFilter::Error } else { LevelFilter::Off };
-    let mut builder = ConfigBuilder::new();
-    builder
-        .set_time_level(time)
-        .set_thread_level(LevelFilter::Off)
-        .set_target_level(LevelFilter::Off)
-        .set_location_level(LevelFilter::Off)
-        .set_max_level(LevelFilter::Error);
-    let _ = WriteLogger::init(level, builder.build(), LineWriter::new(std::io::stderr()));
+    process.enter().map_err(|error| give_up(log, error))?;
+    info!("mqtt-broker version {} running", env!("CARGO_PKG_VERSION"));
+    let end = bound.run().map_err(|error| give_up(log, error));
+    drop(process);
+    end
 }
 
 fn complain(lines: &[String]) {

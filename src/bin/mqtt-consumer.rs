@@ -13,7 +13,7 @@ use mqtt_broker::cli::{self, Usage};
 use mqtt_broker::client::{Effect, Event};
 use mqtt_broker::codec::{Publish, QoS, ReasonCode, RetainHandling, SubscribeOptions, Version};
 use mqtt_broker::program::{
-    self, Arguments, Clock, Failure, INPUT_OUTPUT, Role, Settings, Stamp, Step, TIMED_OUT, Todo,
+    self, Arguments, Clock, Failure, INPUT_OUTPUT, Role, Settings, Step, TIMED_OUT, Todo,
     format::Format, table,
 };
 use mqtt_broker::time::Time;
@@ -335,7 +335,7 @@ impl<'a> Consumer<'a> {
                 }
             }
             Style::Format(format) => {
-                if format.write(message, Stamp::now(), line).is_err() {
+                if format.write(message, Clock::stamp(), line).is_err() {
                     if !self.settings.quiet {
                         let topic = &message.topic;
                         eprintln!("{PROGRAM}: the payload of a message to '{topic}' is not JSON");

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use log::{debug, info};
 
 use super::link::Link;
+use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, End, Fault, Shown, Timer, name};
 use crate::codec::{self, Connect, Disconnect, ReasonCode, Version, Will};
 use crate::message::{Message, Parts};
@@ -42,7 +43,9 @@ impl Broker {
         let old = self.store.session(id).conn;
         if let Some(old) = old {
             if let Some(online) = self.links.online(old) {
-                info!("Client {} taken over by a new connection", name(&online.identity));
+                let who = name(&online.identity);
+                let what = "already connected, closing old connection";
+                info!(target: CONNECTION, "Client {who} {what}.");
             }
             self.dismiss(now, old, ReasonCode::SESSION_TAKEN_OVER, None, effects);
         }
@@ -144,7 +147,7 @@ impl Broker {
                 self.set_expiry(session, expiry, effects);
             }
         }
-        info!("Client {} disconnected", name(&self.online(conn).identity));
+        info!(target: CONNECTION, "Client {} disconnected.", name(&self.online(conn).identity));
         // [MQTT-3.14.4-3], [MQTT-3.1.2-10]: without its Will, unless it says otherwise.
         let with_will = packet.reason != ReasonCode::NORMAL_DISCONNECTION;
         self.detach(now, conn, with_will, effects);
@@ -155,11 +158,12 @@ impl Broker {
     pub(super) fn on_closed(&mut self, now: Time, conn: ConnId, end: End, effects: &mut Effects) {
         if let Some(online) = self.links.online(conn) {
             let who = name(&online.identity);
-            match end {
-                End::Peer => info!("Client {who} closed its connection"),
-                End::Broken => info!("Client {who} lost its connection"),
-                End::Local => info!("Client {who} was disconnected"),
-            }
+            let how = match end {
+                End::Peer => "closed its connection",
+                End::Broken => "lost its connection",
+                End::Local => "was disconnected",
+            };
+            info!(target: CONNECTION, "Client {who} {how}.");
             self.detach(now, conn, true, effects);
         }
         if let Some(Link::Judging(_)) = self.links.get(conn) {

@@ -7,10 +7,13 @@
 
 use std::rc::Rc;
 
-use log::{debug, info};
+use log::info;
 
 use super::link::{Judging, Link};
-use super::{Broker, ConnId, Effect, Effects, Fault, Seq, Shown, Storage, Verdict, name};
+use super::target::CONNECTION;
+use super::{
+    Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, Verdict, name, shown_user,
+};
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
 };
@@ -27,7 +30,6 @@ const REFUSAL_BYTES: u32 = 5;
 impl Broker {
     pub(super) fn on_opened(&mut self, now: Time, conn: ConnId, peer: Peer) {
         self.counters.connections += 1;
-        debug!("New connection from {peer}");
         let by = now.plus_ms(self.options.connect_timeout_ms);
         self.links.open(conn, Link::Awaiting { peer, by });
         self.arm_link(conn);
@@ -184,7 +186,8 @@ impl Broker {
     ) {
         self.counters.refused += 1;
         if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
-            info!("Client at {peer} refused: {} ({})", why.what, why.code.name());
+            let (what, code) = (why.what, why.code.name());
+            info!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what} ({code}).");
         }
         // A malformed CONNECT of 3.x is not answered ([MQTT-4.8.0-1]).
         // Nor is one that takes no packet of five bytes ([MQTT-3.1.2-24] of 5.0).
@@ -258,7 +261,8 @@ impl Broker {
             }
             Verdict::Refused(code) => {
                 self.counters.refused += 1;
-                info!("Client {} refused: {}", name(&judging.identity), code.name());
+                let (who, why) = (name(&judging.identity), code.name());
+                info!(target: CONNECTION, "Client {who} disconnected: {why}.");
                 self.send_refusal(conn, code, effects);
                 self.abandon(conn, effects);
             }
@@ -313,7 +317,8 @@ impl Broker {
         let (topic_alias_maximum, maximum_packet_size) =
             (who.connect.properties.topic_alias_maximum.unwrap_or(0), online.maximum_packet_size);
         info!(
-            "New client connected from {} as {} (p{}, c{}, k{}{})",
+            target: CONNECTION,
+            "New client connected from {} as {} (p{}, c{}, k{}{}).",
             who.identity.peer,
             Shown(&who.identity.client_id),
             match version {
@@ -323,10 +328,7 @@ impl Broker {
             },
             u8::from(who.connect.clean_start),
             who.connect.keep_alive,
-            who.identity
-                .user_name
-                .as_ref()
-                .map_or_else(String::new, |user| format!(", u'{}'", Shown(user))),
+            shown_user(&who.identity),
         );
         self.disarm_link_if_later(conn, online.keep_alive_by);
         self.links.replace(conn, Link::Online(online));

@@ -14,6 +14,7 @@ use log::warn;
 
 use super::link::Online;
 use super::source::{Source, Terms, remaining};
+use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, MessageRef, Overflow, Seq, Shown, Target};
 use crate::codec::{PacketId, QoS, ReasonCode};
 use crate::message::{Delivery, Message};
@@ -189,7 +190,7 @@ impl Broker {
             let waiting = queue.len();
             warn!(
                 "Outgoing messages are being dropped for client {}: {waiting} waiting, the {what} \
-                 dropped",
+                 dropped.",
                 Shown(&session.client_id)
             );
         }
@@ -201,7 +202,11 @@ impl Broker {
         if let Some(conn) = session.conn
             && !self.doomed.contains(&conn)
         {
-            warn!("Client {} disconnected: its queue is full", Shown(&session.client_id));
+            warn!(
+                target: CONNECTION,
+                "Client {} disconnected: its queue is full.",
+                Shown(&session.client_id)
+            );
             self.doomed.push(conn);
         }
     }

@@ -8,7 +8,8 @@
 use log::{info, warn};
 
 use super::link::Link;
-use super::{Broker, ConnId, Effect, Effects, Shown, Timer, name};
+use super::target::CONNECTION;
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Shown, Timer, name};
 use crate::codec::ReasonCode;
 use crate::message::Delivery;
 use crate::metrics::DropReason;
@@ -43,11 +44,13 @@ impl Broker {
         }
         match link {
             Link::Awaiting { peer, .. } => {
-                warn!("Client at {peer} sent no CONNECT in time, disconnecting");
+                let how = "sent no CONNECT, disconnecting";
+                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] {how}.");
                 self.abandon(conn, effects);
             }
             Link::Judging(judging) => {
-                warn!("Client {} was not judged in time", name(&judging.identity));
+                let who = name(&judging.identity);
+                warn!(target: CONNECTION, "Client {who} was not judged in time, disconnecting.");
                 effects.list.push(Effect::Unjudge { conn });
                 self.abandon(conn, effects);
             }
@@ -55,11 +58,11 @@ impl Broker {
                 let who = name(&online.identity);
                 if online.keep_alive_by <= now {
                     // [MQTT-3.1.2-22] of 5.0, [MQTT-3.1.2-24] of 3.1.1.
-                    info!("Client {who} has exceeded timeout, disconnecting");
+                    info!(target: CONNECTION, "Client {who} has exceeded timeout, disconnecting.");
                     let code = ReasonCode::KEEP_ALIVE_TIMEOUT;
                     self.dismiss(now, conn, code, Some("keep alive exceeded"), effects);
                 } else {
-                    warn!("Client {who} takes nothing of what waits for it, disconnecting");
+                    warn!(target: CONNECTION, "Client {who} takes nothing, disconnecting.");
                     self.detach(now, conn, true, effects);
                     effects.list.push(Effect::Abort { conn });
                 }

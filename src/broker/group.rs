@@ -109,7 +109,7 @@ impl Broker {
         let shared = self.store.router.group_mut(group);
         if !std::mem::replace(&mut shared.queue.is_dropping, true) {
             let filter = Shown(&shared.filter);
-            warn!("Messages are being dropped for {filter}: the {what} dropped");
+            warn!("Messages are being dropped for {filter}: the {what} dropped.");
         }
     }
 

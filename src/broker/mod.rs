@@ -46,7 +46,9 @@ mod snapshot;
 mod source;
 mod store;
 mod subscribe;
+pub mod target;
 mod timers;
+mod trace;
 mod welcome;
 
 use std::rc::Rc;
@@ -66,8 +68,9 @@ use crate::time::Time;
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
 use link::{Link, Links};
 pub use options::{Options, Overflow};
-use shown::{Shown, name};
+use shown::{NOBODY, Shown, name, shown_user};
 use store::Store;
+use target::CONNECTION;
 use timers::{Timer, Timers};
 
 /// What a peer did that ends its connection.
@@ -176,6 +179,14 @@ impl Broker {
 
     /// Tells the broker what has happened and takes what it wants, appended to `effects`.
     pub fn handle(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
+        // Looked at once an event: who does not want packets in the log pays for a comparison.
+        if log::log_enabled!(log::Level::Debug) {
+            return self.handle_aloud(now, event, effects);
+        }
+        self.handle_quietly(now, event, effects);
+    }
+
+    fn handle_quietly(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
             Event::Published { conn, publish } => self.on_published(now, conn, publish, effects),
@@ -200,12 +211,6 @@ impl Broker {
     pub fn deadline(&self) -> Option<Time> {
         let deadlines = [self.timers.deadline(), self.store.next_expiry()];
         deadlines.into_iter().flatten().min()
-    }
-
-    /// Everything durable, as the records that would make it.
-    #[must_use]
-    pub fn snapshot(&self) -> Vec<Record> {
-        self.store.snapshot()
     }
 
     /// What has happened so far.
@@ -326,7 +331,7 @@ impl Broker {
         effects: &mut Effects,
     ) {
         if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
-            warn!("Client at {peer} disconnected: {error}");
+            warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
             self.refuse_garbled(conn, version, &error, effects);
         } else {
             let what = error.what();
@@ -340,15 +345,18 @@ impl Broker {
         match self.links.get(conn) {
             Some(Link::Online(online)) => {
                 let who = name(&online.identity);
-                warn!("Client {who} disconnected: {} ({})", fault.what, fault.code.name());
+                let (what, code) = (fault.what, fault.code.name());
+                warn!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
                 self.dismiss(now, conn, fault.code, Some(fault.what), effects);
             }
             Some(Link::Awaiting { peer, .. }) => {
-                warn!("Client at {peer} disconnected: {}", fault.what);
+                let what = fault.what;
+                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
                 self.abandon(conn, effects);
             }
             Some(Link::Judging(judging)) => {
-                warn!("Client {} disconnected: {}", name(&judging.identity), fault.what);
+                let (who, what) = (name(&judging.identity), fault.what);
+                warn!(target: CONNECTION, "Client {who} disconnected: {what}.");
                 effects.list.push(Effect::Unjudge { conn });
                 self.abandon(conn, effects);
             }

@@ -13,6 +13,9 @@ use crate::session::Identity;
 /// Characters of a peer's text in a log line.
 const CHARS_MAX: usize = 256;
 
+/// How a log line names a client that has not said who it is.
+pub(super) const NOBODY: &str = "<unknown>";
+
 /// How a log line names a client.
 pub(super) const fn name(identity: &Identity) -> Name<'_> {
     Name(identity)
@@ -21,12 +24,29 @@ pub(super) const fn name(identity: &Identity) -> Name<'_> {
 /// A client: its id and where it comes from.
 pub(super) struct Name<'a>(&'a Identity);
 
+/// What a log line says of a client's user name, if it has one.
+pub(super) const fn shown_user(identity: &Identity) -> User<'_> {
+    User(identity)
+}
+
+/// A client's user name.
+pub(super) struct User<'a>(&'a Identity);
+
 /// Text of a peer's.
 pub(super) struct Shown<'a>(pub(super) &'a str);
 
 impl Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}]", Shown(&self.0.client_id), self.0.peer)
+    }
+}
+
+impl Display for User<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.user_name {
+            Some(user) => write!(f, ", u'{}'", Shown(user)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -7,11 +7,20 @@
 
 use std::rc::Rc;
 
+use super::Broker;
 use super::store::Store;
 use crate::message::Delivery;
 use crate::persistence::{Change, Corrupt, GroupChange, Record};
 use crate::session::{Session, SessionId};
 use crate::time::Time;
+
+impl Broker {
+    /// Everything durable, as the records that would make it.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Record> {
+        self.store.snapshot()
+    }
+}
 
 impl Store {
     /// Applies a record of an earlier run.

@@ -4,6 +4,7 @@
 //!
 //! Never sends retained messages itself: a subscription that is owed them gets a cursor.
 
+use super::target::{SUBSCRIBE, UNSUBSCRIBE};
 use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{
     self, Packet, PacketId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions,
@@ -86,11 +87,8 @@ impl Broker {
         if !self.allows_all
             && !self.authority.may(&online.identity, Access::Subscribe, filter.as_str())
         {
-            log::info!(
-                "Client {} may not subscribe to {}",
-                name(&online.identity),
-                Shown(filter.as_str())
-            );
+            let (who, what) = (name(&online.identity), Shown(filter.as_str()));
+            log::info!("Client {who} may not subscribe to {what}.");
             return match version {
                 Version::V5 => ReasonCode::NOT_AUTHORIZED,
                 Version::V31 | Version::V311 => failure(version, options),
@@ -104,6 +102,8 @@ impl Broker {
         let subscriptions = &self.store.session(session).subscriptions;
         let is_new = held.is_none_or(|held| subscriptions.find((held.node, held.group)).is_none());
         let group = self.store.router.group_number(filter);
+        let (who, qos) = (Shown(&online.identity.client_id), options.qos as u8);
+        log::debug!(target: SUBSCRIBE, "{who} {qos} {}", Shown(filter.as_str()));
         let text: Box<str> = filter.as_str().into();
         let change = Change::Subscribed { filter: text.clone(), options, identifier, group };
         self.change(session, change, effects);
@@ -193,6 +193,8 @@ impl Broker {
         let Some(held) = held.filter(|h| subscriptions.find((h.node, h.group)).is_some()) else {
             return ReasonCode::NO_SUBSCRIPTION_EXISTED;
         };
+        let who = Shown(&self.store.session(session).client_id);
+        log::debug!(target: UNSUBSCRIBE, "{who} {}", Shown(filter.as_str()));
         if held.group != 0 {
             self.leave_group(session, held.group, effects);
         }

@@ -10,12 +10,11 @@
 //!
 //! Never prints.
 
-use time::format_description::{OwnedFormatItem, parse_strftime_owned};
-
 use crate::cli::Usage;
 use crate::codec::Publish;
+use crate::stamp::{Stamp, TimeFormat};
 
-use super::{Stamp, json};
+use super::json;
 
 /// A format that was understood.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ pub struct Format(Vec<Piece>);
 enum Piece {
     Text(Vec<u8>),
     Field(Field),
-    Time(OwnedFormatItem),
+    Time(TimeFormat),
     Nanoseconds,
 }
 
@@ -63,7 +62,7 @@ impl Format {
                 '@' => match chars.next() {
                     Some('@') => None,
                     Some('N') => Some(Piece::Nanoseconds),
-                    other => Some(Piece::Time(time_item(other)?)),
+                    other => Some(Piece::Time(time_format(other)?)),
                 },
                 '\\' => {
                     literal.push(escape(chars.next())?);
@@ -99,7 +98,7 @@ impl Format {
             match piece {
                 Piece::Text(text) => out.extend_from_slice(text),
                 Piece::Field(field) => field.write(message, stamp, out)?,
-                Piece::Time(item) => out.extend_from_slice(stamp.format(item).as_bytes()),
+                Piece::Time(format) => out.extend_from_slice(stamp.format(format).as_bytes()),
                 Piece::Nanoseconds => out.extend_from_slice(stamp.nanos().to_string().as_bytes()),
             }
         }
@@ -247,7 +246,7 @@ fn escape(c: Option<char>) -> Result<u8, Usage> {
     }
 }
 
-fn time_item(c: Option<char>) -> Result<OwnedFormatItem, Usage> {
+fn time_format(c: Option<char>) -> Result<TimeFormat, Usage> {
     let text = c.map(|c| format!("%{c}")).unwrap_or_default();
     let wrong = || {
         let c = c.map(String::from).unwrap_or_default();
@@ -256,7 +255,7 @@ fn time_item(c: Option<char>) -> Result<OwnedFormatItem, Usage> {
     if text.is_empty() {
         return Err(wrong());
     }
-    parse_strftime_owned(&text).map_err(|_| wrong())
+    TimeFormat::parse(&text).ok_or_else(wrong)
 }
 
 fn list() -> String {

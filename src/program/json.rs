@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::codec::{Publish, PublishProperties, QoS};
 
-use super::Stamp;
+use crate::stamp::Stamp;
 
 /// The payload is not valid JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,6 @@ mod properties;
 mod role;
 mod run;
 mod settings;
-mod stamp;
 pub mod table;
 mod trace;
 mod wait;
@@ -26,7 +25,6 @@ pub use properties::Properties;
 pub use role::{Role, Step, Todo};
 pub use run::run;
 pub use settings::{Arguments, Settings, check_topic};
-pub use stamp::Stamp;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -34,6 +32,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::cli::Usage;
 use crate::codec::{ReasonCode, Version};
+use crate::stamp::Stamp;
 use crate::time::Time;
 
 /// The command line makes no sense, or a file it names cannot be read.
@@ -121,6 +120,13 @@ impl Clock {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
         Self { start: Instant::now(), wall_ms }
+    }
+
+    /// The moment, in local time, by the wall clock.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the server floor is where clocks are read")]
+    pub fn stamp() -> Stamp {
+        Stamp::local(SystemTime::now())
     }
 
     /// The time now.

@@ -33,9 +33,14 @@ pub struct ServerConfig {
     pub connect_timeout: Duration,
     /// How long connections may take their last bytes when the server stops.
     pub stop_timeout: Duration,
-    /// Whether SIGTERM and SIGINT stop it; they are taken over when it begins to listen. A program
-    /// that embeds the broker has its own ideas about signals, so not unless it is asked for.
+    /// Whether SIGTERM and SIGINT stop it, SIGHUP has the configuration read again, SIGRTMIN has
+    /// log files opened anew, and SIGUSR1 and SIGUSR2 are answered; they are taken over when it
+    /// begins to listen. A program that embeds the broker has its own ideas about signals, so not
+    /// unless it is asked for.
     pub handles_signals: bool,
+    /// Whether the service manager that the environment names (NOTIFY_SOCKET) is told how it is,
+    /// and given the signs of life it wants.
+    pub notifies_manager: bool,
     /// Limits and choices of the protocol. (Its connect timeout is the one above.)
     pub options: Options,
     /// Decides hashes and chosen client ids; `None` takes one from the system.
@@ -53,6 +58,7 @@ impl ServerConfig {
             connect_timeout: Duration::from_millis(options.connect_timeout_ms),
             stop_timeout: Duration::from_secs(5),
             handles_signals: false,
+            notifies_manager: false,
             options,
             seed: None,
         }

@@ -7,6 +7,7 @@
 //! Never reads a packet: that is the hub's.
 
 mod accept;
+mod attend;
 mod clock;
 mod config;
 mod configured;
@@ -14,7 +15,10 @@ mod connection;
 mod files;
 pub mod hub;
 mod listen;
+pub mod log;
+mod notify;
 pub mod options;
+pub mod process;
 mod run;
 mod signals;
 #[cfg(test)]
@@ -31,8 +35,10 @@ use mio::{Poll, Token, Waker};
 
 use crate::session::{AllowAll, Authority};
 
+pub use attend::Reload;
 pub use config::{PORT, ServerConfig};
 pub use files::Disk;
+pub use notify::{Inherited, inherited};
 use signals::Signals;
 
 /// A broker that is configured and does not listen yet.
@@ -48,6 +54,8 @@ use signals::Signals;
 pub struct Server {
     config: ServerConfig,
     authority: Box<dyn Authority + Send>,
+    logger: Option<log::Logger>,
+    reload: Option<Reload>,
 }
 
 /// A broker that listens, and answers once it [runs](Self::run).
@@ -75,6 +83,8 @@ pub struct BoundServer {
     poll: Poll,
     stop: Arc<Stop>,
     signals: Option<Signals>,
+    logger: Option<log::Logger>,
+    reload: Option<Reload>,
 }
 
 /// Stops a server, from any thread.
@@ -106,13 +116,29 @@ impl Server {
     /// A broker with this configuration, to which everybody may connect.
     #[must_use]
     pub fn new(config: ServerConfig) -> Self {
-        Self { config, authority: Box::new(AllowAll) }
+        Self { config, authority: Box::new(AllowAll), logger: None, reload: None }
     }
 
     /// Lets `authority` decide who may connect and who may do what.
     #[must_use]
     pub fn authority(mut self, authority: impl Authority + Send + 'static) -> Self {
         self.authority = Box::new(authority);
+        self
+    }
+
+    /// Has the loop look after `logger`: SIGRTMIN and SIGHUP open its files anew, and lines that
+    /// are repeated are counted in time. (Everything is logged by the process's logger, whether
+    /// the loop knows it or not.)
+    #[must_use]
+    pub fn logger(mut self, logger: log::Logger) -> Self {
+        self.logger = Some(logger);
+        self
+    }
+
+    /// Calls `reload` in the loop when SIGHUP comes, if the server handles signals.
+    #[must_use]
+    pub fn on_reload(mut self, reload: Reload) -> Self {
+        self.reload = Some(reload);
         self
     }
 
@@ -154,6 +180,8 @@ impl Server {
             poll,
             stop: Arc::new(Stop { requests: AtomicUsize::new(0), waker }),
             signals,
+            logger: self.logger,
+            reload: self.reload,
         })
     }
 

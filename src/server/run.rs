@@ -8,7 +8,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,14 +18,15 @@ use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use crate::broker::target::CONNECTION;
 use crate::persistence::Memory;
 use crate::session::Peer;
 use crate::time::Time;
 
 use super::accept::Doors;
+use super::attend::Attendance;
 use super::clock::Clock;
 use super::hub::{Hub, Readiness, Socket};
-use super::signals::Signals;
 use super::{BoundServer, LISTENERS, SIGNALS, Stop, WAKER, listen};
 
 impl Socket for TcpStream {
@@ -41,7 +42,9 @@ const EVENTS: usize = 1024;
 struct Running {
     hub: Hub<TcpStream, Memory>,
     doors: Doors<TcpListener>,
-    signals: Option<Signals>,
+    /// Of the listeners.
+    ports: Vec<u16>,
+    attendance: Attendance,
     stop: Arc<Stop>,
     /// How many signals have asked it to stop.
     signalled: usize,
@@ -54,7 +57,8 @@ struct Running {
 }
 
 pub(super) fn run(server: BoundServer) -> io::Result<()> {
-    let BoundServer { config, authority, mut listeners, mut poll, stop, mut signals, .. } = server;
+    let BoundServer { config, authority, mut listeners, mut poll, stop, .. } = server;
+    let BoundServer { mut signals, logger, reload, addresses, .. } = server;
     listen::raise_file_limit();
     let registry = poll.registry();
     if let Some(signals) = &mut signals {
@@ -71,14 +75,17 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         hub: Hub::new(options, authority, Memory::default(), seed),
         first: LISTENERS + listeners.len(),
         doors: Doors::new(listeners),
-        signals,
+        ports: addresses.iter().map(SocketAddr::port).collect(),
+        attendance: Attendance::new(signals, logger, reload, config.notifies_manager),
         stop,
         signalled: 0,
         stop_by: None,
         stop_timeout: config.stop_timeout,
         max_connections: config.max_connections,
     };
-    running.run(&mut poll)
+    let end = running.run(&mut poll);
+    log::logger().flush();
+    end
 }
 
 /// A number no peer can guess: the standard library takes it from the system for its maps.
@@ -91,7 +98,7 @@ impl Running {
         let clock = Clock::start();
         let mut events = Events::with_capacity(EVENTS);
         // Whoever stopped it before it ran has woken the poll already.
-        let mut timeout = None;
+        let mut timeout = self.attendance.ready(clock.now(), self.hub.broker());
         loop {
             match poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -102,6 +109,7 @@ impl Running {
                 self.notice(event);
             }
             self.accept(now, poll.registry());
+            self.signalled += self.attendance.requests(now, &mut self.hub);
             if self.is_done(now) {
                 return Ok(());
             }
@@ -111,7 +119,8 @@ impl Running {
             }
             let until = self.doors.nap_until(now).into_iter().chain(self.stop_by).min();
             let until = until.map(|at| at.since(now));
-            timeout = nap.into_iter().chain(until).min();
+            let attended = self.attendance.turned(now, self.hub.len(), self.hub.broker());
+            timeout = nap.into_iter().chain(until).chain(attended).min();
         }
     }
 
@@ -119,7 +128,7 @@ impl Running {
     fn notice(&mut self, event: &Event) {
         match event.token() {
             WAKER => {}
-            SIGNALS => self.signalled += self.signals.as_mut().map_or(0, Signals::drain),
+            SIGNALS => self.attendance.notice(),
             Token(number) if number < self.first => self.doors.ready(number - LISTENERS),
             Token(number) => {
                 let readiness = Readiness {
@@ -134,7 +143,7 @@ impl Running {
     }
 
     fn accept(&mut self, now: Time, registry: &Registry) {
-        let Self { hub, doors, first, max_connections, .. } = self;
+        let Self { hub, doors, first, max_connections, ports, .. } = self;
         let gone = hub.buried();
         let mut seat = |mut stream: TcpStream, peer: Peer| {
             if *max_connections > 0 && hub.len() >= *max_connections {
@@ -143,7 +152,11 @@ impl Running {
             let token = Token(*first + hub.next_slot());
             let interest = Interest::READABLE | Interest::WRITABLE;
             match registry.register(&mut stream, token, interest) {
-                Ok(()) => _ = hub.accept(now, stream, peer),
+                Ok(()) => {
+                    let port = ports.get(usize::from(peer.listener)).copied().unwrap_or_default();
+                    info!(target: CONNECTION, "New connection from {peer} on port {port}.");
+                    hub.accept(now, stream, peer);
+                }
                 Err(error) => warn!("Cannot take the connection from {peer}: {error}"),
             }
             true
@@ -163,6 +176,7 @@ impl Running {
                 let grace = u64::try_from(self.stop_timeout.as_millis()).unwrap_or(u64::MAX);
                 self.stop_by = Some(now.plus_ms(grace));
                 self.doors = Doors::new([]); // Nobody new is let in.
+                self.attendance.stopping();
                 self.hub.stop(now);
                 false
             }

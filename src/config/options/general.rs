@@ -16,7 +16,6 @@ pub(super) const ACLS: Mark = Mark::Later("access control lists");
 pub(super) const BRIDGES: Mark = Mark::Later("bridges");
 pub(super) const PROXY: Mark = Mark::Later("the PROXY protocol");
 const CONTROL: Mark = Mark::Later("the control topics");
-pub(super) const SYSTEM: Mark = Mark::Later("what the daemon does to the system");
 
 const IN_MEMORY: Mark =
     Mark::Warns("state is in memory only and ends with the process: nothing is saved");
@@ -41,8 +40,7 @@ pub(super) const FILE: &[Entry] = &[
 pub(super) const PROCESS: &[Entry] = &[
     Entry::new(Global, "pid_file", Path, "none", "a file that holds the process id")
         .at(in_broker!(daemon.pid_file))
-        .at_start()
-        .mark(Mark::Warns("this build does not write one yet")),
+        .at_start(),
     Entry::new(
         Global,
         "user",
@@ -51,8 +49,7 @@ pub(super) const PROCESS: &[Entry] = &[
         "whose rights it keeps when started by root",
     )
     .at(in_broker!(daemon.user))
-    .at_start()
-    .mark(SYSTEM),
+    .at_start(),
     Entry::new(
         Global,
         "sys_interval",

@@ -8,9 +8,6 @@ use super::Kind::{Flag, Limit, Number, Own, Text, Word, Words};
 use super::Scope::Global;
 use super::{Entry, Mark, in_broker};
 
-/// Until the log heeds the file.
-const TO_COME: Mark = Mark::Warns("this build logs to standard error, as -v and -q say");
-
 pub(super) const LOG: &[Entry] = &[
     Entry::new(
         Global,
@@ -20,8 +17,7 @@ pub(super) const LOG: &[Entry] = &[
         "where lines go",
     )
     .at(in_broker!(log.destinations))
-    .repeats()
-    .mark(TO_COME),
+    .repeats(),
     Entry::new(
         Global,
         "log_type",
@@ -42,8 +38,7 @@ pub(super) const LOG: &[Entry] = &[
         "which lines there are",
     )
     .at(in_broker!(log.types))
-    .repeats()
-    .mark(TO_COME),
+    .repeats(),
     Entry::new(
         Global,
         "connection_messages",
@@ -51,8 +46,7 @@ pub(super) const LOG: &[Entry] = &[
         "true",
         "whether clients that come and go are worth a line",
     )
-    .at(in_broker!(log.connection_messages))
-    .mark(TO_COME),
+    .at(in_broker!(log.connection_messages)),
     Entry::new(
         Global,
         "log_timestamp",
@@ -60,8 +54,7 @@ pub(super) const LOG: &[Entry] = &[
         "true in files and on terminals, false where the reader has its own",
         "whether lines begin with the time",
     )
-    .at(in_broker!(log.timestamp))
-    .mark(TO_COME),
+    .at(in_broker!(log.timestamp)),
     Entry::new(
         Global,
         "log_timestamp_format",
@@ -69,11 +62,9 @@ pub(super) const LOG: &[Entry] = &[
         "seconds since 1970",
         "how the time is written, as of strftime(3)",
     )
-    .at(in_broker!(log.timestamp_format))
-    .mark(TO_COME),
+    .at(in_broker!(log.timestamp_format)),
     Entry::new(Global, "log_format", Word(&["text", "json"]), "text", "what a line looks like")
-        .at(in_broker!(log.format))
-        .mark(TO_COME),
+        .at(in_broker!(log.format)),
     Entry::new(
         Global,
         "log_facility",
@@ -81,8 +72,7 @@ pub(super) const LOG: &[Entry] = &[
         "daemon",
         "the facility of syslog, local0 to local7",
     )
-    .at(in_broker!(log.facility))
-    .mark(TO_COME),
+    .at(in_broker!(log.facility)),
     Entry::new(
         Global,
         "log_file_size",
@@ -90,8 +80,7 @@ pub(super) const LOG: &[Entry] = &[
         "no limit",
         "size of a log file at which the next one is begun",
     )
-    .at(in_broker!(log.file_size))
-    .mark(TO_COME),
+    .at(in_broker!(log.file_size)),
     Entry::new(
         Global,
         "log_file_count",
@@ -99,8 +88,7 @@ pub(super) const LOG: &[Entry] = &[
         "1",
         "full log files that are kept",
     )
-    .at(in_broker!(log.file_count))
-    .mark(TO_COME),
+    .at(in_broker!(log.file_count)),
     Entry::new(
         Global,
         "max_log_entries",

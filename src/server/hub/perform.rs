@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use crate::broker::{Effect, Effects, MessageRef, Outgoing, Target};
+use crate::broker::{Effect, Effects, Event, MessageRef, Options, Outgoing, Target};
 use crate::codec::{Decoder, PublishRef};
 use crate::message::Message;
 use crate::persistence::{Disk, Seq};
@@ -23,6 +23,11 @@ use super::{Flags, Hub, LEAVE_MS, Phase, Socket};
 const SHARED_ALONE_FROM: usize = 16 << 10;
 
 impl<S: Socket, D: Disk> Hub<S, D> {
+    /// The options have changed: the broker goes by the new ones.
+    pub fn configure(&mut self, now: Time, options: Options) {
+        self.tell(now, Event::Configured(Box::new(options)));
+    }
+
     /// Performs `effects` of an event, perhaps a PUBLISH, in order.
     pub(super) fn perform(
         &mut self,
