@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ServerConfig;
 use crate::auth::Anonymous;
 use crate::broker::{Options, Overflow};
-use crate::config::{Address, Config, Family, Limits, Listener, QueueOverflow};
+use crate::config::{Address, Config, Family, Limits, Listener, LogDest, QueueOverflow};
 
 impl ServerConfig {
     /// What `config` asks for that this server cannot do yet; empty if it can do everything.
@@ -20,6 +20,9 @@ impl ServerConfig {
         let mut lacks = Vec::new();
         if config.limits.queue_overflow == QueueOverflow::Refuse {
             lacks.push("queue_overflow refuse is not supported by this build yet".into());
+        }
+        if config.log.destinations.contains(&LogDest::Topic) {
+            lacks.push("log_dest topic is not supported by this build yet".into());
         }
         for listener in &config.listeners {
             let origin = &listener.origin;
