@@ -127,7 +127,7 @@ fn a_reload_does_not_let_a_session_be_kept_in_retrospect() {
     let options = Options { max_session_expiry: 0, ..Options::default() };
     let mut machine = Machine::new(options, 1);
     let conn = connect(&mut machine, &kept("a"));
-    machine.handle(Event::Configured(Box::default()));
+    machine.handle(Event::Configured { options: Box::default(), authority: None });
     let session_expiry_interval = Some(60);
     let bye = Disconnect { session_expiry_interval, ..Disconnect::default() };
     let said: Vec<Said> = machine.receive(conn, &Packet::Disconnect(bye));

@@ -6,13 +6,15 @@
 //! Never checks a password: the [`Authority`](crate::session::Authority) does, or somebody it asks.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use log::info;
 
 use super::link::{Judging, Link};
 use super::target::CONNECTION;
 use super::{
-    Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, Verdict, name, shown_user,
+    Broker, ConnId, Effect, Effects, Fault, ListenerOptions, NOBODY, Seq, Shown, Storage, Verdict,
+    name, shown_user,
 };
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
@@ -74,7 +76,7 @@ impl Broker {
         }
         let is_assigned = connect.client_id.is_empty();
         if is_assigned {
-            connect.client_id = self.choose_client_id(&connect)?;
+            connect.client_id = self.choose_client_id(&connect, peer)?;
         }
         let identity = Identity {
             client_id: connect.client_id.as_str().into(),
@@ -112,7 +114,7 @@ impl Broker {
     }
 
     /// An id for a client that has none.
-    fn choose_client_id(&mut self, connect: &Connect) -> Result<String, Refusal> {
+    fn choose_client_id(&mut self, connect: &Connect, peer: Peer) -> Result<String, Refusal> {
         let refused = Err(Fault::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "no client id"));
         match connect.version {
             // 3.1 knows no empty id, 3.1.1 only with a clean session ([MQTT-3.1.3-8]).
@@ -120,14 +122,15 @@ impl Broker {
             Version::V311 if !connect.clean_start => return refused,
             Version::V311 | Version::V5 => {}
         }
-        if !self.options.allow_zero_length_client_id {
+        let Some(listener) = self.options.listener(peer.listener) else { return refused };
+        if !listener.allow_zero_length_client_id {
             return refused;
         }
         loop {
             let (a, b) = (self.rng.next_u64(), self.rng.next_u64());
             let id = format!(
                 "{}{:08X}-{:04X}-{:04X}-{:04X}-{:012X}",
-                self.options.auto_id_prefix,
+                listener.auto_id_prefix,
                 a >> 32,
                 (a >> 16) & 0xffff,
                 a & 0xffff,
@@ -144,6 +147,7 @@ impl Broker {
         if self.is_stopping {
             return Err(Fault::new(ReasonCode::SERVER_UNAVAILABLE, "the server is stopping"));
         }
+        let listener = self.listener(identity)?;
         let highest = self.options.max_keep_alive;
         let is_too_long = connect.keep_alive == 0 || connect.keep_alive > highest;
         if highest > 0 && is_too_long && connect.version < Version::V5 {
@@ -151,16 +155,27 @@ impl Broker {
             return Err(Fault::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, what));
         }
         match &connect.will {
-            Some(will) => self.check_will(will, identity),
+            Some(will) => self.check_will(will, listener, identity),
             None => Ok(()),
         }
     }
 
-    fn check_will(&self, will: &Will, identity: &Identity) -> Result<(), Refusal> {
+    /// What holds where a client came in.
+    fn listener(&self, identity: &Identity) -> Result<&Arc<ListenerOptions>, Refusal> {
+        let gone = Fault::new(ReasonCode::SERVER_UNAVAILABLE, "its listener has gone");
+        self.options.listener(identity.peer.listener).ok_or(gone)
+    }
+
+    fn check_will(
+        &self,
+        will: &Will,
+        listener: &ListenerOptions,
+        identity: &Identity,
+    ) -> Result<(), Refusal> {
         if Topic::parse(&will.topic).is_err() {
             return Err(Fault::malformed("the Will topic is not valid"));
         }
-        if will.qos > self.options.maximum_qos {
+        if will.qos > listener.maximum_qos {
             // [MQTT-3.2.2-12].
             return Err(Fault::new(ReasonCode::QOS_NOT_SUPPORTED, "the Will's QoS is too high"));
         }
@@ -285,6 +300,10 @@ impl Broker {
     fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects) {
         let connect = &who.connect;
         let (version, most) = (connect.version, connect.properties.maximum_packet_size);
+        let listener = match self.listener(&who.identity) {
+            Ok(listener) => Arc::clone(listener),
+            Err(why) => return self.refuse(conn, (version, most), why, effects),
+        };
         let existing = self.store.of_client(&who.identity.client_id);
         let limit = self.options.max_sessions;
         if existing.is_none() && limit > 0 && self.store.len() >= limit {
@@ -294,7 +313,7 @@ impl Broker {
         }
         let before = self.seq;
         let expiry = self.expiry_of(connect);
-        if most.is_some_and(|most| self.connack_len(&who, expiry) > most as usize) {
+        if most.is_some_and(|most| self.connack_len(&who, &listener, expiry) > most as usize) {
             // [MQTT-3.1.2-24]: what it must be told cannot be told.
             let why = Fault::new(ReasonCode::PACKET_TOO_LARGE, "it takes no CONNACK");
             return self.refuse(conn, (version, most), why, effects);
@@ -311,9 +330,9 @@ impl Broker {
             self.set_will(now, session, will, effects);
         }
         self.store.session_mut(session).conn = Some(conn);
-        let online = self.online_from(now, session, &who, expiry);
+        let online = self.online_from(now, session, &who, &listener, expiry);
         let present = resumed.is_some() && version > Version::V31;
-        let answer = self.connack(&who, present, expiry);
+        let answer = self.connack(&who, &listener, present, expiry);
         let (topic_alias_maximum, maximum_packet_size) =
             (who.connect.properties.topic_alias_maximum.unwrap_or(0), online.maximum_packet_size);
         info!(
@@ -337,7 +356,7 @@ impl Broker {
         effects.list.push(Effect::Online {
             conn,
             version,
-            topic_alias_maximum: topic_alias_maximum.min(self.options.topic_alias_maximum_out),
+            topic_alias_maximum: topic_alias_maximum.min(listener.topic_alias_maximum_out),
             maximum_packet_size,
         });
         // Who is told that an old session is gone must not meet it again after a crash, even if

@@ -13,7 +13,7 @@ use crate::codec::{
 };
 use crate::message::{Message, Parts};
 use crate::persistence::{Record, Seq};
-use crate::session::{ConnId, Credentials, Peer};
+use crate::session::{Authority, ConnId, Credentials, Peer};
 
 use super::Options;
 use crate::time::Time;
@@ -105,8 +105,13 @@ pub enum Event<'a> {
         /// The answer.
         verdict: Verdict,
     },
-    /// The options have changed.
-    Configured(Box<Options>),
+    /// The configuration was read again.
+    Configured {
+        /// What holds from now on.
+        options: Box<Options>,
+        /// Who decides from now on; `None` if it is who decided before.
+        authority: Option<Box<dyn Authority>>,
+    },
     /// Records up to `durable` are safe.
     Storage {
         /// The last of them.

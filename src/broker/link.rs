@@ -11,7 +11,7 @@
 
 use std::rc::Rc;
 
-use crate::codec::{Connect, Version};
+use crate::codec::{Connect, QoS, Version};
 use crate::crowd;
 use crate::router::Matches;
 use crate::session::{ConnId, Identity, Peer, Place, SessionId};
@@ -52,6 +52,10 @@ pub(super) struct Online {
     pub(super) version: Version,
     /// The client asked for reason strings.
     pub(super) wants_reasons: bool,
+    /// Highest QoS taken from it.
+    pub(super) maximum_qos: QoS,
+    /// Highest topic alias taken from it, as it was told.
+    pub(super) topic_alias_maximum: u16,
     /// CONNECT had the bridge bit.
     pub(super) is_bridge: bool,
     /// CONNECT named an authentication method.

@@ -67,7 +67,7 @@ use crate::time::Time;
 
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
 use link::{Link, Links};
-pub use options::{Options, Overflow};
+pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};
 use store::Store;
 use target::CONNECTION;
@@ -197,7 +197,7 @@ impl Broker {
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
-            Event::Configured(options) => self.options = *options,
+            Event::Configured { options, authority } => self.on_configured(*options, authority),
             Event::Storage { state, .. } => self.on_storage(now, state, effects),
             Event::Stopping => self.on_stopping(now, effects),
             Event::Tick => self.on_tick(now, effects),

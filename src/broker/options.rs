@@ -4,7 +4,9 @@
 //!
 //! Never read from a file here: `config` does that, one floor aside.
 
-use crate::codec::QoS;
+use std::sync::Arc;
+
+use crate::codec::{QoS, Version};
 
 /// What happens to a message for a session whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +18,28 @@ pub enum Overflow {
     DropOldest,
     /// The message is dropped and the client, if connected, is disconnected (0x97).
     Disconnect,
+}
+
+/// Limits and choices for the clients of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerOptions {
+    /// Highest QoS taken; above it a PUBLISH ends the connection with 0x9B.
+    pub maximum_qos: QoS,
+    /// Highest topic alias taken from a 5.0 client; a higher one ends the connection with 0x94.
+    pub topic_alias_maximum: u16,
+    /// Highest topic alias used towards a 5.0 client, if it allows as many.
+    pub topic_alias_maximum_out: u16,
+    /// Versions that are spoken; a CONNECT of another is refused (3.x: 1, 5.0: 0x84).
+    pub versions: Vec<Version>,
+    /// What comes before every topic and filter of its clients, who never see it; empty for
+    /// nothing.
+    pub mount_point: String,
+    /// Whether a client's user name becomes its client id.
+    pub use_username_as_client_id: bool,
+    /// Whether a client may leave its id to the broker.
+    pub allow_zero_length_client_id: bool,
+    /// What an id chosen by the broker begins with.
+    pub auto_id_prefix: String,
 }
 
 /// Limits and choices of a broker.
@@ -32,10 +56,6 @@ pub struct Options {
     pub max_packet_size: u32,
     /// Bytes of the largest CONNECT taken; a larger one ends the connection.
     pub max_connect_size: u32,
-    /// Highest topic alias taken from a 5.0 client; a higher one ends the connection with 0x94.
-    pub topic_alias_maximum: u16,
-    /// Highest topic alias used towards a 5.0 client, if it allows as many.
-    pub topic_alias_maximum_out: u16,
     /// Messages waiting in one session's queue; 0 is no limit.
     pub max_queued_messages: usize,
     /// Bytes of topic, properties and payload waiting in one session's queue; 0 is no limit.
@@ -58,12 +78,34 @@ pub struct Options {
     /// Whether retained messages are kept; if not, a PUBLISH that asks for it ends the connection
     /// with 0x9A.
     pub retain_available: bool,
-    /// Highest QoS taken; above it a PUBLISH ends the connection with 0x9B.
-    pub maximum_qos: QoS,
-    /// Whether a client may leave its id to the broker.
-    pub allow_zero_length_client_id: bool,
-    /// What an id chosen by the broker begins with.
-    pub auto_id_prefix: String,
+    /// Minutes a retained message lives that has no expiry of its own; 0 is for ever.
+    pub retain_expiry_interval: u32,
+    /// Topics with a retained message; a further one is not retained. 0 is no limit.
+    pub max_retained_messages: u32,
+    /// Bytes of QoS 1 and 2 messages on their way to one client at once; 0 is no limit.
+    pub max_inflight_bytes: u64,
+    /// Bytes of the largest payload passed on; 0 is no limit but the packet's.
+    pub message_size_limit: u32,
+    /// Subscriptions of one client; 0 is no limit.
+    pub max_subscriptions: u32,
+    /// Levels of a topic or filter.
+    pub max_topic_levels: u16,
+    /// Bytes of a topic or filter.
+    pub max_topic_length: u16,
+    /// Bytes of a client id.
+    pub max_client_id_length: u16,
+    /// Whether a message goes out with the QoS of the subscription though published with less.
+    pub upgrade_outgoing_qos: bool,
+    /// Messages taken from one client in one second, by not reading; 0 is no limit.
+    pub max_message_rate: u32,
+    /// Bytes taken from one client in one second, by not reading; 0 is no limit.
+    pub max_byte_rate: u64,
+    /// Bytes of everything that is kept; 0 is no limit.
+    pub memory_limit: u64,
+    /// Seconds between statistics below `$SYS`; 0 is none.
+    pub sys_interval: u32,
+    /// By the number of the listener a client came by; `None` is one that has gone.
+    pub listeners: Vec<Option<Arc<ListenerOptions>>>,
     /// Bytes of messages that may wait in one connection's output; beyond, they wait in the
     /// session's queue. A single message may be larger.
     pub room: u32,
@@ -78,8 +120,6 @@ impl Default for Options {
             receive_maximum: 20,
             max_packet_size: 2_000_000,
             max_connect_size: 100_000,
-            topic_alias_maximum: 10,
-            topic_alias_maximum_out: 10,
             max_queued_messages: 1000,
             max_queued_bytes: 0,
             overflow: Overflow::DropNewest,
@@ -90,11 +130,54 @@ impl Default for Options {
             max_sessions: 0,
             max_session_expiry: u32::MAX,
             retain_available: true,
-            maximum_qos: QoS::ExactlyOnce,
-            allow_zero_length_client_id: true,
-            auto_id_prefix: "auto-".into(),
+            retain_expiry_interval: 0,
+            max_retained_messages: 0,
+            max_inflight_bytes: 0,
+            message_size_limit: 0,
+            max_subscriptions: 0,
+            max_topic_levels: 200,
+            max_topic_length: u16::MAX,
+            max_client_id_length: u16::MAX,
+            upgrade_outgoing_qos: false,
+            max_message_rate: 0,
+            max_byte_rate: 0,
+            memory_limit: 0,
+            sys_interval: 0,
+            listeners: vec![Some(Arc::default())],
             room: 2 << 20,
             retained_budget: 4096,
         }
+    }
+}
+
+impl Default for ListenerOptions {
+    fn default() -> Self {
+        Self {
+            maximum_qos: QoS::ExactlyOnce,
+            topic_alias_maximum: 10,
+            topic_alias_maximum_out: 10,
+            versions: vec![Version::V31, Version::V311, Version::V5],
+            mount_point: String::new(),
+            use_username_as_client_id: false,
+            allow_zero_length_client_id: true,
+            auto_id_prefix: "auto-".into(),
+        }
+    }
+}
+
+impl Options {
+    /// What holds for the clients of a listener, unless it has gone.
+    #[must_use]
+    pub fn listener(&self, number: u16) -> Option<&Arc<ListenerOptions>> {
+        self.listeners.get(usize::from(number))?.as_ref()
+    }
+
+    /// What holds for the clients of the first listener, to be changed.
+    ///
+    /// # Panics
+    /// If there is none, which takes somebody who has removed it.
+    pub fn first_listener(&mut self) -> &mut ListenerOptions {
+        let first = self.listeners.first_mut().and_then(Option::as_mut);
+        Arc::make_mut(first.expect("there is one by default"))
     }
 }

@@ -7,11 +7,24 @@
 use log::info;
 
 use super::link::Link;
-use super::{Broker, ConnId, Effect, Effects, Storage};
+use super::{Broker, ConnId, Effect, Effects, Options, Storage};
 use crate::codec::ReasonCode;
+use crate::session::Authority;
 use crate::time::Time;
 
 impl Broker {
+    pub(super) fn on_configured(
+        &mut self,
+        options: Options,
+        authority: Option<Box<dyn Authority>>,
+    ) {
+        self.options = options;
+        if let Some(authority) = authority {
+            self.allows_all = authority.allows_all();
+            self.authority = authority;
+        }
+    }
+
     /// While storage is behind nobody is read from, so nobody's silence counts against him.
     pub(super) fn on_storage(&mut self, now: Time, state: Storage, effects: &mut Effects) {
         let was_well = std::mem::replace(&mut self.storage, state) == Storage::Well;

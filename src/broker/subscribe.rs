@@ -82,7 +82,7 @@ impl Broker {
     ) -> ReasonCode {
         let online = self.online(conn);
         let (session, version) = (online.session, online.version);
-        options.qos = options.qos.min(self.options.maximum_qos);
+        options.qos = options.qos.min(online.maximum_qos);
         let granted = granted(options);
         if !self.allows_all
             && !self.authority.may(&online.identity, Access::Subscribe, filter.as_str())

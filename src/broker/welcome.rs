@@ -4,8 +4,8 @@
 //!
 //! Never changes a session.
 
-use super::Broker;
 use super::link::{Judging, Online, Resume};
+use super::{Broker, ListenerOptions};
 use crate::codec::{self, ConnAck, ConnAckProperties, Connect, Packet, QoS, ReasonCode, Version};
 use crate::session::SessionId;
 use crate::time::Time;
@@ -16,6 +16,7 @@ impl Broker {
         now: Time,
         session: SessionId,
         who: &Judging,
+        listener: &ListenerOptions,
         expiry: u32,
     ) -> Online {
         let connect = &who.connect;
@@ -47,6 +48,8 @@ impl Broker {
             taken: 0,
             room: self.options.room,
             charged: 0,
+            maximum_qos: listener.maximum_qos,
+            topic_alias_maximum: listener.topic_alias_maximum,
             maximum_packet_size: properties
                 .maximum_packet_size
                 .map_or(LARGEST, |max| max.min(LARGEST)),
@@ -69,12 +72,23 @@ impl Broker {
     }
 
     /// Bytes of the CONNACK that accepts.
-    pub(super) fn connack_len(&self, who: &Judging, expiry: u32) -> usize {
-        let answer = Packet::ConnAck(self.connack(who, false, expiry));
+    pub(super) fn connack_len(
+        &self,
+        who: &Judging,
+        listener: &ListenerOptions,
+        expiry: u32,
+    ) -> usize {
+        let answer = Packet::ConnAck(self.connack(who, listener, false, expiry));
         codec::encoded_len(&answer, who.connect.version)
     }
 
-    pub(super) fn connack(&self, who: &Judging, session_present: bool, expiry: u32) -> ConnAck {
+    pub(super) fn connack(
+        &self,
+        who: &Judging,
+        listener: &ListenerOptions,
+        session_present: bool,
+        expiry: u32,
+    ) -> ConnAck {
         let mut answer = ConnAck {
             session_present,
             reason: ReasonCode::SUCCESS,
@@ -89,13 +103,13 @@ impl Broker {
         let asked = connect.properties.session_expiry_interval.unwrap_or(0);
         let some = |limit: u16| (limit > 0).then_some(limit);
         answer.properties = ConnAckProperties {
-            topic_alias_maximum: some(options.topic_alias_maximum),
+            topic_alias_maximum: some(listener.topic_alias_maximum),
             assigned_client_identifier: who.is_assigned.then(|| connect.client_id.clone()),
             server_keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
             authentication_method: connect.properties.authentication_method.clone(),
             session_expiry_interval: (expiry != asked).then_some(expiry),
             retain_available: (!options.retain_available).then_some(false),
-            maximum_qos: (options.maximum_qos < QoS::ExactlyOnce).then_some(options.maximum_qos),
+            maximum_qos: (listener.maximum_qos < QoS::ExactlyOnce).then_some(listener.maximum_qos),
             maximum_packet_size: (options.max_packet_size > 0).then_some(options.max_packet_size),
             receive_maximum: some(options.receive_maximum),
             ..ConnAckProperties::default()

@@ -92,7 +92,7 @@ impl Attendance {
             None => info!("There is no configuration to read again"),
             Some(reload) => {
                 if let Some(options) = reload() {
-                    hub.configure(now, options);
+                    hub.configure(now, options, None);
                 }
             }
         }

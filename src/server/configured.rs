@@ -6,11 +6,13 @@
 //! Never reads a file.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerConfig;
 use crate::auth::Anonymous;
-use crate::broker::{Options, Overflow};
+use crate::broker::{ListenerOptions, Options, Overflow};
+use crate::codec::Version;
 use crate::config::{Address, Config, Family, Limits, Listener, LogDest, QueueOverflow};
 
 impl ServerConfig {
@@ -61,11 +63,8 @@ impl ServerConfig {
         all.options = options(limits);
         // All listeners are alike.
         if let Some(first) = config.listeners.first() {
-            all.options.maximum_qos = first.max_qos;
-            all.options.topic_alias_maximum = first.max_topic_alias;
-            all.options.topic_alias_maximum_out = first.max_topic_alias_broker;
-            all.options.allow_zero_length_client_id = first.allow_zero_length_clientid;
-            all.options.auto_id_prefix.clone_from(&first.auto_id_prefix);
+            all.options.listeners =
+                vec![Some(Arc::new(listener_options(first))); all.listeners.len()];
             if first.max_connections > 0 {
                 let most = first.max_connections as usize;
                 let other = all.max_connections;
@@ -87,6 +86,20 @@ fn is_alike(first: &Listener, other: &Listener) -> bool {
         ..first.clone()
     };
     alike == *other && (first.max_connections == 0 || first.origin == other.origin)
+}
+
+fn listener_options(listener: &Listener) -> ListenerOptions {
+    let spoken = |version: &Version| listener.versions.allow(*version);
+    ListenerOptions {
+        maximum_qos: listener.max_qos,
+        topic_alias_maximum: listener.max_topic_alias,
+        topic_alias_maximum_out: listener.max_topic_alias_broker,
+        versions: [Version::V31, Version::V311, Version::V5].into_iter().filter(spoken).collect(),
+        mount_point: listener.mount_point.clone().unwrap_or_default(),
+        use_username_as_client_id: listener.use_username_as_clientid,
+        allow_zero_length_client_id: listener.allow_zero_length_clientid,
+        auto_id_prefix: listener.auto_id_prefix.clone(),
+    }
 }
 
 fn options(limits: &Limits) -> Options {
@@ -118,6 +131,18 @@ fn options(limits: &Limits) -> Options {
         max_sessions: limits.global_max_clients as usize,
         max_session_expiry: expiry,
         retain_available: limits.retain_available,
+        retain_expiry_interval: limits.retain_expiry_interval,
+        max_retained_messages: limits.max_retained_messages,
+        max_inflight_bytes: limits.max_inflight_bytes,
+        message_size_limit: limits.message_size_limit,
+        max_subscriptions: limits.max_subscriptions,
+        max_topic_levels: limits.max_topic_levels,
+        max_topic_length: limits.max_topic_length,
+        max_client_id_length: limits.max_clientid_length,
+        upgrade_outgoing_qos: limits.upgrade_outgoing_qos,
+        max_message_rate: limits.max_message_rate,
+        max_byte_rate: limits.max_byte_rate,
+        memory_limit: limits.memory_limit,
         ..defaults
     }
 }

@@ -79,7 +79,7 @@ pub enum Admission {
 }
 
 /// Decides who may come in and who may do what.
-pub trait Authority {
+pub trait Authority: fmt::Debug {
     /// Whether a client is let in.
     fn admit(&self, credentials: &Credentials) -> Admission;
 

@@ -66,7 +66,7 @@ fn the_operator_may_shorten_keep_alive() {
     assert!(world.is_connected("b") && world.is_connected("c") && !world.is_connected("a"));
     world.pass_ms(1);
     assert!(!world.is_connected("b") && !world.is_connected("c"));
-    world.machine.handle(Event::Configured(Box::default()));
+    world.machine.handle(Event::Configured { options: Box::default(), authority: None });
     world.end();
 }
 
@@ -83,7 +83,7 @@ fn so_many_sessions_and_no_more() {
     world.cut("a");
     world.pass(10);
     world.connect(v5("c"));
-    world.machine.handle(Event::Configured(Box::default()));
+    world.machine.handle(Event::Configured { options: Box::default(), authority: None });
     world.end();
 }
 

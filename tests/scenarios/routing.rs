@@ -122,7 +122,7 @@ fn the_memory_of_the_last_topic_notices_every_change() {
 
 #[test]
 fn an_alias_stands_for_its_topic_until_the_connection_ends() {
-    let mut world = World::with(|options| options.topic_alias_maximum = 2);
+    let mut world = World::with(|options| options.first_listener().topic_alias_maximum = 2);
     world.connect(v3("a"));
     world.subscribe("a", "#", 0);
     world.connect(v5("b"));
@@ -196,7 +196,7 @@ fn what_only_the_broker_publishes_is_refused() {
 #[test]
 fn limits_of_qos_and_retain_end_the_connection() {
     let mut world = World::with(|options| {
-        options.maximum_qos = super::qos(1);
+        options.first_listener().maximum_qos = super::qos(1);
         options.retain_available = false;
     });
     world.connect(v5("a"));

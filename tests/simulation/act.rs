@@ -12,7 +12,7 @@ use mqtt_broker::codec::{
 };
 
 use super::peer::Phase;
-use super::swarm::{Action, FILTERS, SHARED, TOPICS, pick};
+use super::swarm::{ALIASES, Action, FILTERS, SHARED, TOPICS, pick};
 use super::world::World;
 
 impl World {
@@ -133,7 +133,7 @@ impl World {
             if let Some(alias) = aliases.get(&publish.topic) {
                 publish.properties.topic_alias = Some(*alias);
                 publish.topic.clear();
-            } else if aliases.len() < usize::from(self.swarm.options.topic_alias_maximum) {
+            } else if aliases.len() < usize::from(ALIASES) {
                 let alias = u16::try_from(aliases.len() + 1).expect("small");
                 aliases.insert(publish.topic.clone(), alias);
                 publish.properties.topic_alias = Some(alias);

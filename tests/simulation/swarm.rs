@@ -6,7 +6,9 @@
 //!
 //! Never draws anything that is not in the seed.
 
-use mqtt_broker::broker::{Options, Overflow};
+use std::sync::Arc;
+
+use mqtt_broker::broker::{ListenerOptions, Options, Overflow};
 use mqtt_broker::codec::Version;
 use mqtt_broker::rng::Rng;
 
@@ -109,13 +111,19 @@ impl Swarm {
     }
 }
 
+/// Topic aliases that clients may use.
+pub(super) const ALIASES: u16 = 3;
+
 fn options(rng: &mut Rng) -> Options {
     let is_bounded = rng.chance(1, 3);
     let overflows = [Overflow::DropNewest, Overflow::DropOldest, Overflow::Disconnect];
     Options {
         max_inflight_messages: *pick(rng, &[0, 1, 2, 3, 20, 20]),
         receive_maximum: *pick(rng, &[1, 2, 5, 20]),
-        topic_alias_maximum: 3,
+        listeners: vec![Some(Arc::new(ListenerOptions {
+            topic_alias_maximum: ALIASES,
+            ..ListenerOptions::default()
+        }))],
         max_queued_messages: if is_bounded { 1 + rng.index(6) } else { 0 },
         max_queued_bytes: if is_bounded && rng.chance(1, 2) { 20 + rng.index(400) } else { 0 },
         overflow: *pick(rng, &overflows),

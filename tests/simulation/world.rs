@@ -330,7 +330,8 @@ impl World {
         // Nobody is disconnected any more for what he is sent.
         let mut options = self.swarm.options.clone();
         (options.max_queued_messages, options.max_queued_bytes) = (0, 0);
-        let said = self.machine.handle(Event::Configured(Box::new(options)));
+        let said =
+            self.machine.handle(Event::Configured { options: Box::new(options), authority: None });
         assert!(said.is_empty());
         for client in 0..self.peers.len() {
             self.peers[client].is_stalled = false;

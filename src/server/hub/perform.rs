@@ -13,7 +13,7 @@ use crate::broker::{Effect, Effects, Event, MessageRef, Options, Outgoing, Targe
 use crate::codec::{Decoder, PublishRef};
 use crate::message::Message;
 use crate::persistence::{Disk, Seq};
-use crate::session::ConnId;
+use crate::session::{Authority, ConnId};
 use crate::time::Time;
 use crate::transport::{Content, Frame, Label, SHARED_FROM};
 
@@ -23,9 +23,14 @@ use super::{Flags, Hub, LEAVE_MS, Phase, Socket};
 const SHARED_ALONE_FROM: usize = 16 << 10;
 
 impl<S: Socket, D: Disk> Hub<S, D> {
-    /// The options have changed: the broker goes by the new ones.
-    pub fn configure(&mut self, now: Time, options: Options) {
-        self.tell(now, Event::Configured(Box::new(options)));
+    /// The configuration was read again: the broker goes by the new one.
+    pub fn configure(
+        &mut self,
+        now: Time,
+        options: Options,
+        authority: Option<Box<dyn Authority>>,
+    ) {
+        self.tell(now, Event::Configured { options: Box::new(options), authority });
     }
 
     /// Performs `effects` of an event, perhaps a PUBLISH, in order.

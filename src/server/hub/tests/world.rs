@@ -136,6 +136,7 @@ pub(super) struct Client {
 }
 
 /// Asks for time to think, always.
+#[derive(Debug)]
 pub(super) struct Undecided;
 
 impl Authority for Undecided {
