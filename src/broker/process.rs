@@ -32,9 +32,13 @@ impl Broker {
             let Some(peer) = self.links.get(conn).and_then(Link::peer) else { continue };
             if self.options.listener(peer.listener).is_none() {
                 self.turn_out(now, conn, effects);
-            } else if self.links.online(conn).is_some_and(|online| online.charged > 0) {
-                // The next bytes that leave may bring its deadline forward.
-                self.arm_link_by(conn, now.plus_ms(self.options.stalled_timeout_ms));
+            } else if let Some(online) = self.links.online_mut(conn)
+                && online.charged > 0
+            {
+                // Less patience counts from now on: a deadline only ever moves on.
+                let by = now.plus_ms(self.options.stalled_timeout_ms);
+                online.stalled_by = online.stalled_by.min(by);
+                self.arm_link(conn);
             }
         }
     }

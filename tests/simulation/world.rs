@@ -127,7 +127,7 @@ impl World {
     }
 
     pub(super) fn open(&mut self, client: usize) -> ConnId {
-        let (conn, said) = self.machine.open();
+        let (conn, said) = self.machine.open(0);
         self.tally.connections += 1;
         self.note(|| format!("client-{client} opens {conn:?}"));
         self.model.opened(self.machine.now, conn, client);
