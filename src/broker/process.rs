@@ -48,7 +48,8 @@ impl Broker {
         let what = "its listener has gone";
         match self.links.get(conn) {
             Some(Link::Online(online)) => {
-                info!(target: CONNECTION, "Client {} disconnected: {what}.", name(&online.identity));
+                let who = name(&online.identity);
+                info!(target: CONNECTION, "Client {who} disconnected: {what}.");
                 let code = ReasonCode::ADMINISTRATIVE_ACTION;
                 self.dismiss(now, conn, code, Some(what), effects);
             }

@@ -89,6 +89,11 @@ impl Machine {
         said
     }
 
+    /// What the broker goes by.
+    pub(crate) const fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// The broker gets other options.
     pub(crate) fn configure(&mut self, options: Options) -> Vec<Said> {
         self.options = options.clone();

@@ -8,6 +8,7 @@
 //! Never sleeps and never opens a socket.
 
 mod configured;
+mod elsewhere;
 mod expiry;
 mod flow;
 mod links;
