@@ -45,13 +45,15 @@ pub fn policy(config: &Config) -> String {
 #[must_use]
 pub fn differences(old: &Config, new: &Config) -> Vec<String> {
     let mut all = Vec::new();
-    for listener in &old.listeners {
-        if !new.listeners.iter().any(|other| other.is_same_socket(listener)) {
+    let before: Vec<&Listener> = old.listeners.iter().collect();
+    let matched = Listener::matched(&before, &new.listeners);
+    for (number, listener) in before.iter().enumerate() {
+        if !matched.contains(&Some(number)) {
             all.push(format!("listener closes: {}", listener.address));
         }
     }
-    for listener in &new.listeners {
-        let Some(before) = old.listeners.iter().find(|other| other.is_same_socket(listener)) else {
+    for (listener, before) in new.listeners.iter().zip(matched) {
+        let Some(before) = before.map(|number| &old.listeners[number]) else {
             all.push(format!("listener opens: {}", listener.address));
             continue;
         };
