@@ -194,3 +194,115 @@ impl Change {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mio::Poll;
+    use std::net::{SocketAddr, TcpStream};
+
+    struct House {
+        poll: Poll,
+        doors: Doors<Entrance>,
+        opener: Opener,
+    }
+
+    impl House {
+        fn new() -> Self {
+            let poll = Poll::new().unwrap();
+            Self { poll, doors: Doors::new(0), opener: Opener::new(Vec::new(), true) }
+        }
+
+        /// The addresses after a change, or what is wrong with it.
+        fn change(&mut self, wanted: &[Listening]) -> Result<Vec<SocketAddr>, Vec<String>> {
+            let Self { poll, doors, opener } = self;
+            match Change::prepare(doors, opener, poll.registry(), wanted, true) {
+                Ok(change) => {
+                    change.adopt(doors);
+                    Ok(doors.iter().filter_map(|(_, _, door)| door.address()).collect())
+                }
+                Err(refusals) => Err(refusals.into_iter().map(|refusal| refusal.what).collect()),
+            }
+        }
+    }
+
+    fn place(address: &str) -> Place {
+        let address: SocketAddr = address.parse().unwrap();
+        address.into()
+    }
+
+    fn at(places: &[Place]) -> Listening {
+        Listening { places: places.to_vec(), max_connections: 0 }
+    }
+
+    #[test]
+    fn what_stays_is_left_alone() {
+        let mut house = House::new();
+        let any_port = place("127.0.0.1:0");
+        let first = house.change(&[at(&[any_port.clone()])]).unwrap();
+        assert_eq!(house.change(&[at(&[any_port.clone()])]).unwrap(), first);
+        // Another listener has another socket, though it wants the same.
+        let both = house.change(&[at(&[any_port.clone()]), at(&[any_port.clone()])]).unwrap();
+        assert!(both.len() == 2 && both[0] == first[0]);
+        let second = house.change(&[Listening::default(), at(&[any_port])]).unwrap();
+        assert_eq!(second, both[1..]);
+        assert!(TcpStream::connect(first[0]).is_err() && TcpStream::connect(second[0]).is_ok());
+        assert!(house.change(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_change_that_fails_is_none() {
+        let mut house = House::new();
+        let address = house.change(&[at(&[place("127.0.0.1:0")])]).unwrap()[0];
+        let own = place(&address.to_string());
+        assert_eq!(house.change(&[at(&[own.clone()])]).unwrap(), [address], "from any to this one");
+        let on_lo = Place::Tcp { address, interface: Some("lo".into()) };
+        let bad = [place("192.0.2.1:1"), Place::Unix { path: "/x/y".into(), mode: 0, owner: None }];
+        let problems = house.change(&[at(&[on_lo.clone()]), at(&bad)]).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(
+            problems[0].contains("192.0.2.1:1") && problems[1].contains("create the directory")
+        );
+        assert!(TcpStream::connect(address).is_ok(), "the old one listens again");
+        assert_eq!(house.doors.iter().count(), 1);
+        assert_eq!(house.change(&[at(&[on_lo])]).unwrap(), [address]);
+        assert!(TcpStream::connect(address).is_ok());
+    }
+
+    #[test]
+    fn settings_are_changed_and_changed_back() {
+        let mut house = House::new();
+        let path = std::env::temp_dir().join(format!("mqtt-broker-change-{}", std::process::id()));
+        let socket = |mode| Place::Unix { path: path.clone(), mode, owner: None };
+        let mode = || {
+            let metadata = std::fs::metadata(&path).unwrap();
+            std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777
+        };
+        house.change(&[at(&[socket(0o600)])]).unwrap();
+        house.change(&[at(&[socket(0o640)])]).unwrap();
+        assert_eq!(mode(), 0o640);
+        house.change(&[at(&[socket(0o666), place("192.0.2.1:1")])]).unwrap_err();
+        assert_eq!(mode(), 0o640);
+        house.change(&[]).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn small_packets_leave_at_once_or_not() {
+        let mut house = House::new();
+        let wanted = [at(&[place("127.0.0.1:0")])];
+        house.change(&wanted).unwrap();
+        let House { poll, doors, opener } = &mut house;
+        let inherited = |doors: &Doors<Entrance>| {
+            let (_, _, door) = doors.iter().next().unwrap();
+            door.has_no_delay()
+        };
+        assert!(inherited(doors));
+        Change::prepare(doors, opener, poll.registry(), &wanted, false)
+            .unwrap()
+            .undo(doors, opener);
+        assert!(inherited(doors) && opener.no_delay);
+        Change::prepare(doors, opener, poll.registry(), &wanted, false).unwrap().adopt(doors);
+        assert!(!inherited(doors) && !opener.no_delay);
+    }
+}

@@ -204,3 +204,63 @@ fn options(limits: &Limits) -> Options {
         ..defaults
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listener(port: u16) -> Listener {
+        let address = Address::Host { host: "127.0.0.1".into(), port };
+        Listener { max_connections: port.into(), ..Listener::new(address) }
+    }
+
+    fn ports(listeners: &[Option<Listener>]) -> Vec<u32> {
+        listeners
+            .iter()
+            .map(|one| one.as_ref().map_or(0, |listener| listener.max_connections))
+            .collect()
+    }
+
+    #[test]
+    fn numbers_stay_and_are_used_again_a_reload_later() {
+        let first = numbered(&[], &[1, 2, 3].map(listener));
+        assert_eq!(ports(&first), [1, 2, 3]);
+        let second = numbered(&first, &[4, 3, 1].map(listener));
+        assert_eq!(ports(&second), [1, 0, 3, 4], "2 has gone in this very moment");
+        let third = numbered(&second, &[5, 4, 3].map(listener));
+        assert_eq!(ports(&third), [0, 5, 3, 4]);
+        let fourth = numbered(&third, &[3, 3, 3].map(listener));
+        assert_eq!(ports(&fourth), [3, 0, 3, 0, 3], "each is one of its own");
+        assert_eq!(ports(&numbered(&fourth, &[])), [0; 5]);
+    }
+
+    #[test]
+    fn each_listener_is_what_its_number_says() {
+        let before = [None, Some(listener(2))];
+        let mut config = crate::config::without_file(&crate::config::Fallback::default());
+        let mut open = listener(3);
+        (open.allow_anonymous, open.max_qos) = (true, crate::codec::QoS::AtMostOnce);
+        config.listeners = vec![listener(2), open, listener(4)];
+        let plan = Plan::new(&config, &before, None).unwrap();
+        let max: Vec<_> = plan.config.listeners.iter().map(|one| one.max_connections).collect();
+        assert_eq!(max, [3, 2, 4]);
+        let options = &plan.config.options;
+        assert_eq!(options.listener(0).unwrap().maximum_qos, crate::codec::QoS::AtMostOnce);
+        assert_eq!(options.listener(1).unwrap().maximum_qos, crate::codec::QoS::ExactlyOnce);
+        config.listeners.remove(0);
+        let plan = Plan::new(&config, &plan.listeners, None).unwrap();
+        assert!(plan.config.listeners[1].is_gone() && plan.config.options.listener(1).is_none());
+    }
+
+    #[test]
+    fn every_name_that_cannot_be_found_is_told() {
+        let nowhere = Address::Host { host: "no.such.name.invalid".into(), port: 5 };
+        let mut config = crate::config::without_file(&crate::config::Fallback::default());
+        let mut socket = Listener::new(Address::Unix { path: "/s".into() });
+        socket.unix_socket_owner = Some("nobody-of-that-name".into());
+        config.listeners = vec![Listener::new(nowhere), listener(1), socket];
+        let problems = ServerConfig::from_config(&config).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[1].contains("unix_socket_owner 'nobody-of-that-name': there is no user"));
+    }
+}

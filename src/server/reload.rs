@@ -78,9 +78,9 @@ impl Reloader {
         }
     }
 
-    /// Goes by what was read from now on, and says what is different; `sockets` have come or gone.
-    /// The plan is what the server needs of it.
-    pub(super) fn adopt(&mut self, renewal: Renewal, sockets: usize) -> Plan {
+    /// Goes by what was read from now on, and says what is different. What the server needs of
+    /// it, and how many items are different.
+    pub(super) fn adopt(&mut self, renewal: Renewal) -> (Plan, usize) {
         let Renewal { mut plan, config, warnings, log, .. } = renewal;
         if let Some(log) = log {
             self.logger.adopt(log);
@@ -92,13 +92,8 @@ impl Reloader {
         for change in &changes {
             info!("Configuration: {change}");
         }
-        if changes.is_empty() && sockets == 0 {
-            info!("Configuration read again: nothing has changed");
-        } else {
-            info!("Configuration read again: {} changes", changes.len());
-        }
         self.config = config;
         self.listeners = std::mem::take(&mut plan.listeners);
-        plan
+        (plan, changes.len())
     }
 }

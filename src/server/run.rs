@@ -215,13 +215,18 @@ impl Running {
                 return Err(problems);
             }
         };
-        let plan = reloader.adopt(renewal, change.len());
+        let (plan, mut changes) = reloader.adopt(renewal);
+        changes = changes.max(change.len());
         change.adopt(doors);
         let mut config = plan.config;
         self.bounds = Bounds::of(&config);
         doors.set_rate(config.max_connection_rate);
         hub.count_addresses(self.bounds.address > 0);
         hub.configure(now, options(&mut config), Some(Box::new(plan.authority)));
+        match changes {
+            0 => info!("Configuration read again: nothing has changed"),
+            count => info!("Configuration read again: {count} changes"),
+        }
         Ok(())
     }
 

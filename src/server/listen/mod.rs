@@ -275,6 +275,15 @@ impl Entrance {
         Ok(())
     }
 
+    /// Whether what is written to its clients leaves at once.
+    #[cfg(test)]
+    pub(super) fn has_no_delay(&self) -> bool {
+        match &self.socket {
+            Listener::Tcp(socket) => SockRef::from(socket).tcp_nodelay().is_ok_and(|on| on),
+            Listener::Unix(..) => false,
+        }
+    }
+
     /// Lets nobody in any more, so that another socket may take its port; who waits is sent away.
     pub(super) fn mute(&self) {
         if let Listener::Tcp(socket) = &self.socket {
