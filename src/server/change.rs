@@ -76,7 +76,7 @@ impl Change {
         if problems.is_empty() {
             return Ok(change);
         }
-        change.undo(doors, opener);
+        change.undo(doors, opener, registry);
         Err(problems)
     }
 
@@ -158,9 +158,9 @@ impl Change {
     }
 
     /// Carries it out.
-    pub(super) fn adopt(self, doors: &mut Doors<Entrance>) {
+    pub(super) fn adopt(self, doors: &mut Doors<Entrance>, registry: &Registry) {
         for number in self.closing {
-            if let Some(door) = doors.remove(number) {
+            if let Some(door) = close(doors, number, registry) {
                 info!("no longer listening on {door}");
             }
         }
@@ -172,10 +172,15 @@ impl Change {
     }
 
     /// Forgets it.
-    pub(super) fn undo(self, doors: &mut Doors<Entrance>, opener: &mut Opener) {
+    pub(super) fn undo(
+        self,
+        doors: &mut Doors<Entrance>,
+        opener: &mut Opener,
+        registry: &Registry,
+    ) {
         opener.no_delay = self.had_no_delay;
         for number in self.opened {
-            doors.remove(number);
+            close(doors, number, registry);
         }
         for (number, place) in self.tuned {
             if let Some(door) = doors.get_mut(number)
@@ -193,6 +198,14 @@ impl Change {
             }
         }
     }
+}
+
+/// Takes a socket out. One that was handed over stays open elsewhere, so that closing it here would
+/// not take it out of the poll.
+fn close(doors: &mut Doors<Entrance>, number: usize, registry: &Registry) -> Option<Entrance> {
+    let mut door = doors.remove(number)?;
+    let _ = registry.deregister(&mut door); // It can fail only if it is in no poll.
+    Some(door)
 }
 
 #[cfg(test)]
@@ -218,7 +231,7 @@ mod tests {
             let Self { poll, doors, opener } = self;
             match Change::prepare(doors, opener, poll.registry(), wanted, true) {
                 Ok(change) => {
-                    change.adopt(doors);
+                    change.adopt(doors, poll.registry());
                     Ok(doors.iter().filter_map(|(_, _, door)| door.address()).collect())
                 }
                 Err(refusals) => Err(refusals.into_iter().map(|refusal| refusal.what).collect()),
@@ -255,10 +268,14 @@ mod tests {
         let mut house = House::new();
         let address = house.change(&[at(&[place("127.0.0.1:0")])]).unwrap()[0];
         let own = place(&address.to_string());
-        assert_eq!(house.change(&[at(&[own.clone()])]).unwrap(), [address], "from any to this one");
+        assert_eq!(
+            house.change(&[at(std::slice::from_ref(&own))]).unwrap(),
+            [address],
+            "from any to this one"
+        );
         let on_lo = Place::Tcp { address, interface: Some("lo".into()) };
         let bad = [place("192.0.2.1:1"), Place::Unix { path: "/x/y".into(), mode: 0, owner: None }];
-        let problems = house.change(&[at(&[on_lo.clone()]), at(&bad)]).unwrap_err();
+        let problems = house.change(&[at(std::slice::from_ref(&on_lo)), at(&bad)]).unwrap_err();
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
             problems[0].contains("192.0.2.1:1") && problems[1].contains("create the directory")
@@ -298,11 +315,12 @@ mod tests {
             door.has_no_delay()
         };
         assert!(inherited(doors));
-        Change::prepare(doors, opener, poll.registry(), &wanted, false)
-            .unwrap()
-            .undo(doors, opener);
+        let registry = poll.registry();
+        let change = Change::prepare(doors, opener, registry, &wanted, false).unwrap();
+        change.undo(doors, opener, registry);
         assert!(inherited(doors) && opener.no_delay);
-        Change::prepare(doors, opener, poll.registry(), &wanted, false).unwrap().adopt(doors);
+        let change = Change::prepare(doors, opener, registry, &wanted, false).unwrap();
+        change.adopt(doors, registry);
         assert!(!inherited(doors) && !opener.no_delay);
     }
 }
