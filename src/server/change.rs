@@ -244,20 +244,20 @@ mod tests {
         address.into()
     }
 
-    fn at(places: &[Place]) -> Listening {
-        Listening { places: places.to_vec(), max_connections: 0 }
+    fn at<'p>(places: impl IntoIterator<Item = &'p Place>) -> Listening {
+        Listening { places: places.into_iter().cloned().collect(), max_connections: 0 }
     }
 
     #[test]
     fn what_stays_is_left_alone() {
         let mut house = House::new();
         let any_port = place("127.0.0.1:0");
-        let first = house.change(&[at(&[any_port.clone()])]).unwrap();
-        assert_eq!(house.change(&[at(&[any_port.clone()])]).unwrap(), first);
+        let first = house.change(&[at([&any_port])]).unwrap();
+        assert_eq!(house.change(&[at([&any_port])]).unwrap(), first);
         // Another listener has another socket, though it wants the same.
-        let both = house.change(&[at(&[any_port.clone()]), at(&[any_port.clone()])]).unwrap();
+        let both = house.change(&[at([&any_port]), at([&any_port])]).unwrap();
         assert!(both.len() == 2 && both[0] == first[0]);
-        let second = house.change(&[Listening::default(), at(&[any_port])]).unwrap();
+        let second = house.change(&[Listening::default(), at([&any_port])]).unwrap();
         assert_eq!(second, both[1..]);
         assert!(TcpStream::connect(first[0]).is_err() && TcpStream::connect(second[0]).is_ok());
         assert!(house.change(&[]).unwrap().is_empty());
@@ -266,23 +266,19 @@ mod tests {
     #[test]
     fn a_change_that_fails_is_none() {
         let mut house = House::new();
-        let address = house.change(&[at(&[place("127.0.0.1:0")])]).unwrap()[0];
+        let address = house.change(&[at([&place("127.0.0.1:0")])]).unwrap()[0];
         let own = place(&address.to_string());
-        assert_eq!(
-            house.change(&[at(std::slice::from_ref(&own))]).unwrap(),
-            [address],
-            "from any to this one"
-        );
+        assert_eq!(house.change(&[at([&own])]).unwrap(), [address], "from any to this one");
         let on_lo = Place::Tcp { address, interface: Some("lo".into()) };
         let bad = [place("192.0.2.1:1"), Place::Unix { path: "/x/y".into(), mode: 0, owner: None }];
-        let problems = house.change(&[at(std::slice::from_ref(&on_lo)), at(&bad)]).unwrap_err();
+        let problems = house.change(&[at([&on_lo]), at(&bad)]).unwrap_err();
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
             problems[0].contains("192.0.2.1:1") && problems[1].contains("create the directory")
         );
         assert!(TcpStream::connect(address).is_ok(), "the old one listens again");
         assert_eq!(house.doors.iter().count(), 1);
-        assert_eq!(house.change(&[at(&[on_lo])]).unwrap(), [address]);
+        assert_eq!(house.change(&[at([&on_lo])]).unwrap(), [address]);
         assert!(TcpStream::connect(address).is_ok());
     }
 
@@ -295,10 +291,10 @@ mod tests {
             let metadata = std::fs::metadata(&path).unwrap();
             std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777
         };
-        house.change(&[at(&[socket(0o600)])]).unwrap();
-        house.change(&[at(&[socket(0o640)])]).unwrap();
+        house.change(&[at([&socket(0o600)])]).unwrap();
+        house.change(&[at([&socket(0o640)])]).unwrap();
         assert_eq!(mode(), 0o640);
-        house.change(&[at(&[socket(0o666), place("192.0.2.1:1")])]).unwrap_err();
+        house.change(&[at([&socket(0o666), &place("192.0.2.1:1")])]).unwrap_err();
         assert_eq!(mode(), 0o640);
         house.change(&[]).unwrap();
         assert!(!path.exists());
@@ -307,7 +303,7 @@ mod tests {
     #[test]
     fn small_packets_leave_at_once_or_not() {
         let mut house = House::new();
-        let wanted = [at(&[place("127.0.0.1:0")])];
+        let wanted = [at([&place("127.0.0.1:0")])];
         house.change(&wanted).unwrap();
         let House { poll, doors, opener } = &mut house;
         let inherited = |doors: &Doors<Entrance>| {
