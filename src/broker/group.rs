@@ -27,38 +27,50 @@ impl Broker {
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) {
-        let Some(shared) = self.store.router.group(group) else { return };
-        let (mut ahead, mut is_anybody_there) = (0, false);
-        let found = loop {
-            if ahead == shared.members.len() {
-                break None;
-            }
-            let Some(member) = shared.member(ahead) else { break None };
-            let session = self.store.session(member.session);
-            if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
-                is_anybody_there = true;
-                let terms = group_terms(&member, source, group);
-                let charge = charge(online.version, terms, &source.parts, now);
-                if charge <= online.maximum_packet_size && takes(online, session, terms.qos, charge)
-                {
-                    break Some((member, charge));
-                }
-            }
-            ahead += 1;
-        };
-        if let Some((member, charge)) = found {
+        if self.store.router.group(group).is_none() {
+            return;
+        }
+        if let Some((ahead, member, charge)) = self.find_member(now, group, source) {
             self.store.router.group_mut(group).served(ahead);
             let terms = group_terms(&member, source, group);
             return self.hand_over(now, member.session, terms, charge, source, effects);
         }
         let is_qos0 = source.parts.qos == QoS::AtMostOnce;
-        if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
+        if is_qos0 && !self.options.queue_qos0_messages && !self.is_anybody_there(group) {
             return self.counters.drop_one(DropReason::Offline);
         }
         if self.is_too_large_for_all(now, group, source) {
             return self.counters.drop_one(DropReason::TooLarge);
         }
         self.enqueue_group(group, source, effects);
+    }
+
+    /// The next member that takes a message at once, how many are passed over, and what the
+    /// message takes of its room.
+    pub(super) fn find_member(
+        &self,
+        now: Time,
+        group: GroupId,
+        source: &Source<'_>,
+    ) -> Option<(usize, Subscriber, u32)> {
+        let shared = self.store.router.group(group)?;
+        (0..shared.members.len()).find_map(|ahead| {
+            let member = shared.member(ahead)?;
+            let session = self.store.session(member.session);
+            let online = session.conn.and_then(|conn| self.links.online(conn))?;
+            let terms = group_terms(&member, source, group);
+            let charge = charge(online.version, terms, &source.parts, now);
+            let fits = charge <= online.maximum_packet_size;
+            (fits && takes(online, session, terms.qos, charge)).then_some((ahead, member, charge))
+        })
+    }
+
+    fn is_anybody_there(&self, group: GroupId) -> bool {
+        let members = self.store.router.group(group).map(|shared| shared.members.as_slice());
+        members.unwrap_or_default().iter().any(|member| {
+            let conn = self.store.session(member.session).conn;
+            conn.is_some_and(|conn| self.links.online(conn).is_some())
+        })
     }
 
     /// Whether a message is larger than any member takes, all of them being there to say so.
@@ -79,9 +91,16 @@ impl Broker {
     }
 
     fn enqueue_group(&mut self, group: GroupId, source: &mut Source<'_>, effects: &mut Effects) {
+        if source.parts.qos == QoS::AtMostOnce && self.uses(Self::QOS0) {
+            return self.counters.drop_one(DropReason::Memory);
+        }
         let message = source.keep(&mut self.store);
         let len = message.len();
         while self.is_group_full(group, len) {
+            if self.options.overflow == Overflow::Refuse {
+                self.note_group_dropping(group, "newest");
+                return self.counters.drop_one(DropReason::QueueRefused);
+            }
             if self.options.overflow != Overflow::DropOldest || self.is_full(None, len) {
                 self.note_group_dropping(group, "newest");
                 return self.counters.drop_one(DropReason::QueueNewest);
@@ -100,7 +119,7 @@ impl Broker {
         self.change_group(group.0, GroupChange::Queued(delivery), effects);
     }
 
-    fn is_group_full(&self, group: GroupId, len: usize) -> bool {
+    pub(super) fn is_group_full(&self, group: GroupId, len: usize) -> bool {
         let queue = self.store.router.group(group).map(|shared| &shared.queue);
         self.is_full(queue, len)
     }

@@ -10,12 +10,14 @@ use std::rc::Rc;
 
 use log::debug;
 
+use super::admit::Passage;
 use super::connect::is_reserved;
 use super::link::LastTopic;
 use super::source::Source;
-use super::{Broker, ConnId, Effects, Fault, Shown, name};
+use super::{Broker, ConnId, Effects, Fault, Seq, Shown, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
+use crate::metrics::{Kind, Refusal};
 use crate::persistence::{Change, Record};
 use crate::router::Matches;
 use crate::session::{Access, SessionId};
@@ -49,9 +51,24 @@ impl Broker {
             self.send_ack(conn, kind, packet_id, reason, self.seq, effects);
             return Ok(());
         }
-        let reason = self.take_in(now, conn, publish, effects)?;
-        let Some(packet_id) = publish.packet_id else { return Ok(()) };
-        let kind = if publish.qos == QoS::ExactlyOnce {
+        let Some(reason) = self.take_in(now, conn, publish, effects)? else { return Ok(()) };
+        self.answer_publish(conn, (publish.qos, publish.packet_id), reason, before, effects);
+        Ok(())
+    }
+
+    /// Acknowledges a PUBLISH that was taken or refused, if that is its QoS; `before` is the last
+    /// record there was when it came.
+    pub(super) fn answer_publish(
+        &mut self,
+        conn: ConnId,
+        (qos, packet_id): (QoS, Option<PacketId>),
+        reason: ReasonCode,
+        before: Seq,
+        effects: &mut Effects,
+    ) {
+        let Some(packet_id) = packet_id else { return };
+        let session = self.online(conn).session;
+        let kind = if qos == QoS::ExactlyOnce {
             if !reason.is_error() {
                 self.change(session, Change::Taken(packet_id), effects);
                 let online = self.online_mut(conn);
@@ -63,7 +80,6 @@ impl Broker {
         };
         let after = self.gate_since(before, session);
         self.send_ack(conn, kind, packet_id, reason, after, effects);
-        Ok(())
     }
 
     /// Limits that hold for the connection as a whole.
@@ -90,23 +106,24 @@ impl Broker {
         Ok(())
     }
 
-    /// Retains and routes a PUBLISH; says what its acknowledgement says.
+    /// Retains and routes a PUBLISH; says what its acknowledgement says, unless it has to wait.
     fn take_in(
         &mut self,
         now: Time,
         conn: ConnId,
         publish: &PublishRef<'_>,
         effects: &mut Effects,
-    ) -> Result<ReasonCode, Fault> {
+    ) -> Result<Option<ReasonCode>, Fault> {
         if let Some(properties) = publish.properties.as_forwardable() {
             // No alias among them.
             let parts = Parts::of(publish, publish.topic, properties, now);
-            return self.publish_for(now, conn, parts, effects);
+            return self.publish_for(now, conn, parts, publish.packet_id, effects);
         }
         let topic = self.resolve_alias(conn, publish)?;
         let mut rewritten = std::mem::take(&mut effects.rewritten);
         rewritten.set(topic, &publish.properties);
-        let reason = self.publish_for(now, conn, rewritten.parts(publish, now), effects);
+        let parts = rewritten.parts(publish, now);
+        let reason = self.publish_for(now, conn, parts, publish.packet_id, effects);
         effects.rewritten = rewritten;
         reason
     }
@@ -135,8 +152,18 @@ impl Broker {
             };
             return Ok(Some(Rc::clone(topic)));
         }
+        let before = known.as_ref().map_or(0, |topic| topic.len());
         *known = Some(publish.topic.as_str().into());
+        self.store.gauge.charge(Kind::Connection, publish.topic.len());
+        self.store.gauge.release(Kind::Connection, before);
         Ok(None)
+    }
+
+    /// The aliases of a connection end with it.
+    pub(super) fn forget_aliases(&self, aliases: Option<&Vec<Option<Rc<str>>>>) {
+        for topic in aliases.into_iter().flatten().flatten() {
+            self.store.gauge.release(Kind::Connection, topic.len());
+        }
     }
 
     /// Finds who gets a client's message, from its last topic if it is the same, and routes it.
@@ -145,8 +172,9 @@ impl Broker {
         now: Time,
         conn: ConnId,
         parts: Parts<'_>,
+        packet_id: Option<PacketId>,
         effects: &mut Effects,
-    ) -> Result<ReasonCode, Fault> {
+    ) -> Result<Option<ReasonCode>, Fault> {
         let topic = parts.topic;
         let online = self.online_mut(conn);
         let session = online.session;
@@ -155,19 +183,20 @@ impl Broker {
         let is_known = topic == *last.topic && !topic.is_empty();
         if !is_known || last.generation != generation {
             let topic = topic.as_str();
-            let parsed = Topic::parse(topic).map_err(|invalid| match invalid {
-                Invalid::TooDeep => {
-                    Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
-                }
+            let parsed = match Topic::parse(topic) {
+                Ok(parsed) if !self.is_beyond(topic) => parsed,
+                Ok(_) | Err(Invalid::TooDeep) => return self.refuse_topic(now, conn, parts.qos),
                 // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
-                Invalid::Empty
-                | Invalid::TooLong
-                | Invalid::Nul
-                | Invalid::Wildcard
-                | Invalid::Share => Fault::malformed("the topic of a PUBLISH is not valid"),
-            })?;
+                Err(
+                    Invalid::Empty
+                    | Invalid::TooLong
+                    | Invalid::Nul
+                    | Invalid::Wildcard
+                    | Invalid::Share,
+                ) => return Err(Fault::malformed("the topic of a PUBLISH is not valid")),
+            };
             if is_reserved(topic) {
-                return Ok(self.deny(conn, topic));
+                return Ok(Some(self.deny(conn, topic)));
             }
             self.store.router.matches(parsed, Some(session), &mut last.matches);
             last.topic.clear();
@@ -175,12 +204,43 @@ impl Broker {
             last.generation = generation;
         }
         let reason = if self.allows_all || self.may_publish(conn, &last.topic) {
-            self.spread(now, &last.matches, &mut Source::received(parts, session), effects)
+            let mut source = Source::received(parts, session);
+            let passage = if self.is_limited {
+                self.admit(now, conn, &last.matches, &mut source)
+            } else {
+                Passage::Now
+            };
+            match passage {
+                Passage::Now => {
+                    Some(self.spread(now, Some(conn), &last.matches, &mut source, effects))
+                }
+                Passage::Refused(reason) => Some(reason),
+                Passage::Later(awaited) => {
+                    self.wait(now, conn, packet_id, awaited, &mut source, effects);
+                    None
+                }
+            }
         } else {
-            self.deny(conn, &last.topic)
+            Some(self.deny(conn, &last.topic))
         };
         self.keep_last_topic(conn, last);
         Ok(reason)
+    }
+
+    /// A topic that is well formed, and longer or deeper than is allowed. Who can be told is told
+    /// (5.0, above QoS 0); who would take it for delivered is disconnected.
+    fn refuse_topic(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        qos: QoS,
+    ) -> Result<Option<ReasonCode>, Fault> {
+        self.note_refusal(now, conn, Refusal::Topic);
+        let reason = ReasonCode::TOPIC_NAME_INVALID;
+        if qos > QoS::AtMostOnce && self.online(conn).version == Version::V5 {
+            return Ok(Some(reason));
+        }
+        Err(Fault::new(reason, "a topic that is too long or has too many levels"))
     }
 
     fn keep_last_topic(&mut self, conn: ConnId, mut last: Box<LastTopic>) {
@@ -203,29 +263,51 @@ impl Broker {
     }
 
     /// Keeps what is to be retained and sends to all who match.
-    fn spread(
+    pub(super) fn spread(
         &mut self,
         now: Time,
+        from: Option<ConnId>,
         matches: &Matches,
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) -> ReasonCode {
-        if source.parts.retain {
-            self.retain(source, effects);
-        }
+        let is_kept = !source.parts.retain || self.retain(now, from, source, effects);
         self.route(now, matches, source, effects);
-        if matches.is_empty() { ReasonCode::NO_MATCHING_SUBSCRIBERS } else { ReasonCode::SUCCESS }
+        // At QoS 2 an error would say that nothing was delivered, and free the identifier: who
+        // tries again would double the message for those who have it.
+        if !is_kept && source.parts.qos == QoS::AtLeastOnce {
+            ReasonCode::QUOTA_EXCEEDED
+        } else if matches.is_empty() {
+            ReasonCode::NO_MATCHING_SUBSCRIBERS
+        } else {
+            ReasonCode::SUCCESS
+        }
     }
 
-    /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7].
-    fn retain(&mut self, source: &mut Source<'_>, effects: &mut Effects) {
+    /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]. False if the topic is one too many.
+    fn retain(
+        &mut self,
+        now: Time,
+        from: Option<ConnId>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let topic = source.parts.topic.as_str();
         if source.parts.payload.is_empty() {
-            self.unretain(source.parts.topic.as_str(), effects);
-            return;
+            self.unretain(topic, effects);
+            return true;
+        }
+        if let Some(refusal) = self.refuses_retained(topic) {
+            match from {
+                Some(conn) => self.note_refusal(now, conn, refusal),
+                None => self.counters.refuse_one(refusal),
+            }
+            return false;
         }
         let message = source.keep(&mut self.store);
         self.record(Record::Retained(Rc::clone(&message)), effects);
         self.store.retain(message);
+        true
     }
 
     /// Forgets the retained message of a topic, if it has one.
@@ -248,7 +330,7 @@ impl Broker {
         let parts = Parts { created: now, ..message.parts() };
         let mut matches = std::mem::take(&mut self.matches);
         self.store.router.matches(topic, Some(publisher), &mut matches);
-        self.spread(now, &matches, &mut Source::new(parts, publisher), effects);
+        self.spread(now, None, &matches, &mut Source::new(parts, publisher), effects);
         self.matches = matches;
     }
 

@@ -66,6 +66,11 @@ impl<'s> Source<'s> {
         }
     }
 
+    /// Bytes it takes of a queue: topic, properties and payload.
+    pub(super) const fn len(&self) -> usize {
+        self.parts.topic.len() + self.parts.properties.len() + self.parts.payload.len()
+    }
+
     /// Bytes of the whole packet, which is what it takes of a connection's room.
     pub(super) fn charge(&mut self, version: Version, terms: Terms<'_>, now: Time) -> u32 {
         if !terms.identifiers.is_empty() {

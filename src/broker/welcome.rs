@@ -59,6 +59,7 @@ impl Broker {
             resume: has_window.then(|| Box::new(Resume { after: None })),
             aliases: None,
             last_topic: None,
+            brake: None,
         }
     }
 

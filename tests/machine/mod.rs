@@ -278,7 +278,9 @@ impl Machine {
     }
 
     fn hold(&mut self, conn: ConnId, is_held: bool) -> Said {
-        self.wire_mut(conn).is_held = is_held;
+        let wire = self.wire_mut(conn);
+        assert_ne!(wire.is_held, is_held, "held once, let go once");
+        wire.is_held = is_held;
         Said::Held { conn, is_held }
     }
 

@@ -1,0 +1,111 @@
+//! What a peer does that ends its connection, and how it ends.
+//!
+//! Owns: [`Fault`], and the one place that turns one into what the peer sees.
+//!
+//! Never decides what is a fault.
+
+use log::warn;
+
+use super::link::Link;
+use super::target::CONNECTION;
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Seq, name};
+use crate::codec::{self, Disconnect, Packet, ReasonCode, Version};
+use crate::time::Time;
+
+/// What a peer did that ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) code: ReasonCode,
+    pub(super) what: &'static str,
+}
+
+impl Fault {
+    pub(super) const fn new(code: ReasonCode, what: &'static str) -> Self {
+        Self { code, what }
+    }
+
+    pub(super) const fn protocol(what: &'static str) -> Self {
+        Self::new(ReasonCode::PROTOCOL_ERROR, what)
+    }
+
+    pub(super) const fn malformed(what: &'static str) -> Self {
+        Self::new(ReasonCode::MALFORMED_PACKET, what)
+    }
+}
+
+impl Broker {
+    pub(super) fn on_garbled(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        version: Option<Version>,
+        error: codec::Error,
+        effects: &mut Effects,
+    ) {
+        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
+            warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
+            self.refuse_garbled(conn, version, &error, effects);
+        } else {
+            let what = error.what();
+            self.fail(now, conn, Fault::new(ReasonCode::from(&error), what), effects);
+        }
+    }
+
+    /// What a fault does: the one place. 5.0 hears why ([MQTT-4.13.1-1] of 5.0), 3.x is
+    /// disconnected ([MQTT-4.8.0-1] of 3.1.1).
+    pub(super) fn fail(&mut self, now: Time, conn: ConnId, fault: Fault, effects: &mut Effects) {
+        match self.links.get(conn) {
+            Some(Link::Online(online)) => {
+                let who = name(&online.identity);
+                let (what, code) = (fault.what, fault.code.name());
+                warn!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
+                self.dismiss(now, conn, fault.code, Some(fault.what), effects);
+            }
+            Some(Link::Awaiting { peer, .. }) => {
+                let what = fault.what;
+                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
+                self.abandon(conn, effects);
+            }
+            Some(Link::Judging(judging)) => {
+                let (who, what) = (name(&judging.identity), fault.what);
+                warn!(target: CONNECTION, "Client {who} disconnected: {what}.");
+                effects.list.push(Effect::Unjudge { conn });
+                self.abandon(conn, effects);
+            }
+            None | Some(Link::Vacant | Link::Leaving) => {}
+        }
+    }
+
+    /// Ends an accepted connection from this side; its Will is published.
+    pub(super) fn dismiss(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        code: ReasonCode,
+        why: Option<&str>,
+        effects: &mut Effects,
+    ) {
+        let Some(online) = self.links.online(conn) else { return };
+        if online.version == Version::V5 {
+            let mut disconnect = Disconnect { reason: code, ..Disconnect::default() };
+            if online.wants_reasons {
+                disconnect.reason_string = why.map(Into::into);
+            }
+            let mut packet = Packet::Disconnect(disconnect);
+            // [MQTT-3.14.2-3]: without the reason string if it would not fit.
+            if codec::encoded_len(&packet, Version::V5) > online.maximum_packet_size as usize {
+                packet = Packet::Disconnect(Disconnect { reason: code, ..Disconnect::default() });
+            }
+            self.send(conn, packet, Seq(0), effects);
+        }
+        effects.list.push(Effect::Close { conn });
+        self.detach(now, conn, true, effects);
+    }
+
+    /// Closes a connection that was never accepted.
+    pub(super) fn abandon(&mut self, conn: ConnId, effects: &mut Effects) {
+        self.disarm_link(conn);
+        self.links.replace(conn, Link::Leaving);
+        effects.list.push(Effect::Close { conn });
+    }
+}
