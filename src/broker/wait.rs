@@ -22,7 +22,7 @@ use super::admit::Passage;
 use super::brake::Holds;
 use super::source::Source;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effects, name};
+use super::{Broker, ConnId, Effects, Seq, name};
 use crate::codec::{PacketId, QoS, ReasonCode, Version};
 use crate::message::Message;
 use crate::metrics::{DropReason, Refusal};
@@ -124,7 +124,8 @@ impl Broker {
         self.waiting.all.insert((awaited, ticket), conn);
         let by = now.plus_ms(self.options.stalled_timeout_ms);
         let wait = Wait { message, packet_id, awaited, ticket, by };
-        self.brake_mut(now, conn).wait = Some(Box::new(wait));
+        let before = self.brake_mut(now, conn).wait.replace(Box::new(wait));
+        assert!(before.is_none(), "nothing is read from a client while its PUBLISH waits");
         self.hold(now, conn, Holds::WAIT, effects);
     }
 
@@ -190,7 +191,8 @@ impl Broker {
         let mut matches = std::mem::take(&mut self.matches);
         self.store.router.matches(topic, Some(session), &mut matches);
         let mut source = Source::shared(&message);
-        let before = self.seq;
+        // What other records this event has made is not told apart from those of this message.
+        let before = Seq(0);
         let reason = match self.admit(now, conn, &matches, &mut source) {
             Passage::Later(awaited) if !must_go => {
                 self.matches = matches;
