@@ -342,7 +342,7 @@ impl World {
         self.model.begin(self.machine.now);
         let said =
             self.machine.handle(Event::Configured { options: Box::new(options), authority: None });
-        assert!(said.is_empty() || self.swarm.options.memory_limit > 0);
+        assert!(said.is_empty() || self.swarm.is_limited());
         self.check(&said);
         for client in 0..self.peers.len() {
             self.peers[client].is_stalled = false;
