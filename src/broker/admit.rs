@@ -138,6 +138,8 @@ impl Broker {
         match awaited {
             Awaited::Memory | Awaited::Reserve => false,
             Awaited::Session(id) if id == me => true,
+            // It has ended in this event, and who waits for it has not been asked again yet.
+            Awaited::Session(id) if !self.store.contains(id) => false,
             Awaited::Session(id) => {
                 let conn = self.store.session(id).conn;
                 let online = conn.and_then(|conn| self.links.online(conn));

@@ -31,6 +31,9 @@ const SEEDS: u64 = 200;
 /// Seeds that once failed, before there were limits that hold publishers up.
 const FOUND: [u64; 6] = [2526, 8410, 15975, 16301, 65389, 65944];
 
+/// Seeds that once failed since.
+const FOUND_LIMITED: [u64; 1] = [4003];
+
 const STEPS: u64 = 1500;
 
 #[test]
@@ -43,9 +46,10 @@ fn every_promise_is_kept() {
             first..first + count.unwrap_or(SEEDS)
         }
     };
-    let count = seeds.end - seeds.start + FOUND.len() as u64;
+    let found = FOUND.len() + FOUND_LIMITED.len();
+    let count = seeds.end - seeds.start + found as u64;
     let mut sum = Tally::default();
-    for seed in seeds.chain(FOUND) {
+    for seed in seeds.chain(FOUND).chain(FOUND_LIMITED) {
         sum.add(run(seed));
     }
     println!("{count} seeds: {sum:?}");
