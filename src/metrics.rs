@@ -122,10 +122,14 @@ pub enum DropReason {
     QueueRefused,
     /// QoS 0 for a queue while memory was short.
     Memory,
+    /// Its topic is not below the mount point of the client's connection.
+    OutsideMount,
+    /// Its payload was larger than allowed: it was not taken at all.
+    PayloadTooLarge,
 }
 
 /// How many reasons there are.
-const DROPS: usize = 10;
+const DROPS: usize = 12;
 
 impl DropReason {
     /// What a log line calls it.
@@ -142,6 +146,8 @@ impl DropReason {
             Self::Refused => "refused by the client",
             Self::QueueRefused => "queue full, too late to refuse",
             Self::Memory => "QoS 0 while memory is short",
+            Self::OutsideMount => "outside of the mount point",
+            Self::PayloadTooLarge => "payload larger than allowed",
         }
     }
 }

@@ -22,6 +22,8 @@ mod limits;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod options;
+#[cfg(test)]
 mod regression;
 #[cfg(test)]
 mod scenarios;

@@ -14,7 +14,6 @@
 //!
 //! Never sends anything and never holds anybody: see `brake.rs`.
 
-use super::deliver::takes;
 use super::source::{Source, Terms};
 use super::wait::Awaited;
 use super::{Broker, ConnId, Overflow};
@@ -82,13 +81,14 @@ impl Broker {
         source: &mut Source<'_>,
         counts: impl Fn(&Self, Awaited, usize) -> bool,
     ) -> Option<Awaited> {
-        let len = source.len();
+        let len = source.parts.len();
         for found in &matches.sessions {
             let terms = Terms {
-                qos: found.qos.min(source.parts.qos),
+                qos: self.outgoing_qos(found.qos, source.parts.qos),
                 retain: found.retain_as_published && source.parts.retain,
                 identifiers: matches.identifiers_of(found),
                 group: 0,
+                skip: 0,
             };
             let awaited = Awaited::Session(found.session);
             if terms.qos > QoS::AtMostOnce
@@ -103,7 +103,8 @@ impl Broker {
             let awaited = Awaited::Group(group);
             let is_in_the_way = self.is_group_full(group, len)
                 && self.find_member(now, group, source).is_none()
-                && !self.is_too_large_for_all(now, group, source)
+                && self.audience(group, source).0.is_some()
+                && self.refused_by_all(now, group, source).is_none()
                 && counts(self, awaited, len);
             is_in_the_way.then_some(awaited)
         })
@@ -121,8 +122,11 @@ impl Broker {
         let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) else {
             return true;
         };
-        let charge = source.charge(online.version, terms, now);
-        charge <= online.maximum_packet_size && !takes(online, session, terms.qos, charge)
+        let Some(skip) = online.skip(source.parts.topic) else { return false };
+        let charge = source.charge(online.version, Terms { skip, ..terms }, now);
+        let len = source.parts.len();
+        charge <= online.maximum_packet_size
+            && !self.options.takes(online, session, terms.qos, charge, len)
     }
 
     /// Whether it may help a client to wait for a place for `len` bytes.

@@ -8,8 +8,8 @@ use log::warn;
 
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, NOBODY, Seq, name};
-use crate::codec::{self, Disconnect, Packet, ReasonCode, Version};
+use super::{Broker, ConnId, Effect, Effects, NOBODY, name};
+use crate::codec::{self, ReasonCode, Version};
 use crate::time::Time;
 
 /// What a peer did that ends its connection.
@@ -74,38 +74,5 @@ impl Broker {
             }
             None | Some(Link::Vacant | Link::Leaving) => {}
         }
-    }
-
-    /// Ends an accepted connection from this side; its Will is published.
-    pub(super) fn dismiss(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        code: ReasonCode,
-        why: Option<&str>,
-        effects: &mut Effects,
-    ) {
-        let Some(online) = self.links.online(conn) else { return };
-        if online.version == Version::V5 {
-            let mut disconnect = Disconnect { reason: code, ..Disconnect::default() };
-            if online.wants_reasons {
-                disconnect.reason_string = why.map(Into::into);
-            }
-            let mut packet = Packet::Disconnect(disconnect);
-            // [MQTT-3.14.2-3]: without the reason string if it would not fit.
-            if codec::encoded_len(&packet, Version::V5) > online.maximum_packet_size as usize {
-                packet = Packet::Disconnect(Disconnect { reason: code, ..Disconnect::default() });
-            }
-            self.send(conn, packet, Seq(0), effects);
-        }
-        effects.list.push(Effect::Close { conn });
-        self.detach(now, conn, true, effects);
-    }
-
-    /// Closes a connection that was never accepted.
-    pub(super) fn abandon(&mut self, conn: ConnId, effects: &mut Effects) {
-        self.disarm_link(conn);
-        self.links.replace(conn, Link::Leaving);
-        effects.list.push(Effect::Close { conn });
     }
 }

@@ -19,7 +19,9 @@ impl Broker {
         is_assigned: bool,
     ) -> Result<(), Fault> {
         let most = usize::from(self.options.max_client_id_length);
-        if !is_assigned && connect.client_id.len() > most {
+        // A user name may stand in its place.
+        let is_chosen = is_assigned && connect.user_name.as_ref() != Some(&connect.client_id);
+        if !is_chosen && connect.client_id.len() > most {
             self.counters.refuse_one(Refusal::ClientId);
             let what = "a client id longer than allowed";
             return Err(Fault::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, what));

@@ -6,8 +6,10 @@
 //!
 //! ```text
 //! handle - connect.rs     CONNECT, AUTH: who is let in
+//!        - entry.rs       what a CONNECT must be like
 //!        - welcome.rs     the terms of a connection, CONNACK
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
+//!        - names.rs       mount points, topic aliases
 //!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
 //!        - admit.rs       whether a PUBLISH is taken now, later or not
 //!        - brake.rs       who is not read from for a while
@@ -41,6 +43,7 @@ mod check;
 mod connect;
 mod deliver;
 mod emit;
+mod entry;
 mod event;
 mod expire;
 mod fault;
@@ -48,6 +51,7 @@ mod group;
 mod limits;
 mod link;
 mod memory;
+mod names;
 mod options;
 mod process;
 mod publish;
@@ -198,7 +202,9 @@ impl Broker {
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
-            Event::Configured { options, authority } => self.on_configured(*options, authority),
+            Event::Configured { options, authority } => {
+                self.on_configured(now, *options, authority, effects);
+            }
             Event::Storage { state, .. } => self.on_storage(now, state, effects),
             Event::Stopping => self.on_stopping(now, effects),
             Event::Tick => self.on_tick(now, effects),

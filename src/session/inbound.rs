@@ -52,7 +52,7 @@ impl Inbound {
 
     /// Bytes it takes.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn weight(&self) -> usize {
         size_of::<Self>() + self.taken.capacity() * size_of::<u16>()
     }
 

@@ -113,8 +113,8 @@ impl Session {
 
     /// Bytes it takes, as the gauge counts them.
     fn weight(&self) -> usize {
-        let outbound = self.outbound.as_ref().map_or(0, |outbound| outbound.bytes());
-        let inbound = self.inbound.as_ref().map_or(0, |inbound| inbound.bytes());
+        let outbound = self.outbound.as_ref().map_or(0, |outbound| outbound.weight());
+        let inbound = self.inbound.as_ref().map_or(0, |inbound| inbound.weight());
         size_of::<Self>() + self.client_id.len() + outbound + inbound
     }
 
@@ -181,6 +181,12 @@ impl Session {
         self.outbound.as_ref().map_or(0, |outbound| outbound.len())
     }
 
+    /// Bytes of the messages of these identifiers.
+    #[must_use]
+    pub fn inflight_bytes(&self) -> u64 {
+        self.outbound.as_ref().map_or(0, |outbound| outbound.bytes())
+    }
+
     /// Its queue, made if there is none.
     pub fn queue_mut(&mut self) -> &mut Queue {
         let gauge = &self.gauge;
@@ -200,9 +206,9 @@ impl Session {
             self.gauge.charge(Kind::Session, size_of::<Outbound<Delivery>>());
             Box::default()
         });
-        let before = outbound.bytes();
+        let before = outbound.weight();
         change(outbound);
-        reweigh(&self.gauge, before, outbound.bytes());
+        reweigh(&self.gauge, before, outbound.weight());
     }
 
     /// Changes its receiving window, made if there is none.
@@ -211,9 +217,9 @@ impl Session {
             self.gauge.charge(Kind::Session, size_of::<Inbound>());
             Box::default()
         });
-        let before = inbound.bytes();
+        let before = inbound.weight();
         change(inbound);
-        reweigh(&self.gauge, before, inbound.bytes());
+        reweigh(&self.gauge, before, inbound.weight());
     }
 
     /// What was sent and is not settled, oldest first.

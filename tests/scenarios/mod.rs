@@ -7,11 +7,15 @@
 //!
 //! Never sleeps and never opens a socket.
 
+mod configured;
+mod elsewhere;
 mod expiry;
 mod flow;
 mod limits;
 mod links;
+mod listeners;
 mod memory;
+mod mounts;
 mod overflow;
 mod rates;
 mod records;
@@ -20,7 +24,9 @@ mod resume;
 mod retained;
 mod routing;
 mod shared;
+mod sizes;
 mod takeover;
+mod upgrade;
 mod wills;
 mod words;
 
@@ -58,6 +64,8 @@ struct World {
     /// Connections whose clients have gone on to another.
     strays: BTreeMap<ConnId, Person>,
     said: Vec<Said>,
+    /// By which listener who connects comes in.
+    listener: u16,
 }
 
 impl World {
@@ -73,6 +81,7 @@ impl World {
             people: BTreeMap::new(),
             strays: BTreeMap::new(),
             said: Vec::new(),
+            listener: 0,
         }
     }
 
@@ -99,7 +108,7 @@ impl World {
 
     /// Opens a connection and says nothing on it yet.
     fn open(&mut self, name: &str) -> ConnId {
-        let (conn, said) = self.machine.open();
+        let (conn, said) = self.machine.open(self.listener);
         self.settle(said);
         let person = self.people.entry(name.into()).or_default();
         let (is_silent, is_stalled) = (person.is_silent, person.is_stalled);
@@ -387,6 +396,7 @@ impl World {
 
     /// Nothing is left once every session is ended and every retained message cleared.
     fn end(mut self) {
+        self.listener = 0;
         self.machine.disk.is_slow = false;
         self.machine.disk.finish();
         self.machine.check_replay();

@@ -8,9 +8,6 @@ use super::Kind::{Flag, Limit, Number, Period, Word};
 use super::Scope::Global;
 use super::{Entry, Kind, Mark, in_broker};
 
-/// Limits that the broker does not know yet. They protect, so nobody may believe that they hold.
-const TO_COME: Mark = Mark::Later("further limits");
-
 const fn limit(max: u64, unit: &'static str) -> Kind {
     Limit { max, unit }
 }
@@ -48,8 +45,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "the largest payload passed on",
     )
-    .at(in_broker!(limits.message_size_limit))
-    .mark(TO_COME),
+    .at(in_broker!(limits.message_size_limit)),
     Entry::new(
         Global,
         "max_keepalive",
@@ -81,8 +77,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "connections from one address at once",
     )
-    .at(in_broker!(limits.max_connections_per_address))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_connections_per_address)),
     Entry::new(
         Global,
         "max_connection_rate",
@@ -90,8 +85,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "connections taken in a second",
     )
-    .at(in_broker!(limits.max_connection_rate))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_connection_rate)),
     Entry::new(
         Global,
         "max_message_rate",
@@ -190,8 +184,7 @@ pub(super) const MESSAGES: &[Entry] = &[
         "no limit",
         "bytes of messages of QoS 1 and 2 on their way to a client at once",
     )
-    .at(in_broker!(limits.max_inflight_bytes))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_inflight_bytes)),
     Entry::new(
         Global,
         "max_queued_messages",
@@ -233,8 +226,7 @@ pub(super) const MESSAGES: &[Entry] = &[
         "no limit",
         "life of a retained message that has no expiry of its own",
     )
-    .at(in_broker!(limits.retain_expiry_interval))
-    .mark(TO_COME),
+    .at(in_broker!(limits.retain_expiry_interval)),
     Entry::new(
         Global,
         "persistent_client_expiration",
@@ -250,8 +242,7 @@ pub(super) const MESSAGES: &[Entry] = &[
         "false",
         "whether messages go out with the QoS of the subscription",
     )
-    .at(in_broker!(limits.upgrade_outgoing_qos))
-    .mark(Mark::Warns("messages go out with the lower of the two, as published or subscribed")),
+    .at(in_broker!(limits.upgrade_outgoing_qos)),
     Entry::new(
         Global,
         "allow_duplicate_messages",

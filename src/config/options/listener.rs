@@ -9,9 +9,6 @@ use super::Scope::{File, Listener};
 use super::general::{PROXY, WEBSOCKET};
 use super::{Entry, Mark, in_listener};
 
-/// Settings that the server does not know yet.
-const TO_COME: Mark = Mark::Later("further settings of listeners");
-
 const fn topic_aliases(name: &'static str, says: &'static str) -> Entry {
     let kind = Number { min: 0, max: u16::MAX as u64, unit: "aliases" };
     Entry::new(Listener, name, kind, "10", says)
@@ -43,8 +40,7 @@ pub(super) const LISTENERS: &[Entry] = &[
     )
     .instead("listener PORT ADDRESS"),
     Entry::new(Listener, "bind_interface", Text, "none", "the one network interface to listen on")
-        .at(in_listener!(bind_interface))
-        .mark(TO_COME),
+        .at(in_listener!(bind_interface)),
     Entry::new(
         Listener,
         "socket_domain",
@@ -55,8 +51,7 @@ pub(super) const LISTENERS: &[Entry] = &[
     .at(in_listener!(family)),
     Entry::new(Listener, "unix_socket_mode", Mode, "0660", "mode of the file of a Unix socket")
         .at(in_listener!(unix_socket_mode))
-        .needs_listener()
-        .mark(TO_COME),
+        .needs_listener(),
     Entry::new(
         Listener,
         "unix_socket_owner",
@@ -65,8 +60,7 @@ pub(super) const LISTENERS: &[Entry] = &[
         "who owns the file of a Unix socket",
     )
     .at(in_listener!(unix_socket_owner))
-    .needs_listener()
-    .mark(TO_COME),
+    .needs_listener(),
     Entry::new(
         Listener,
         "max_connections",
@@ -97,11 +91,9 @@ pub(super) const LISTENERS: &[Entry] = &[
         "versions of MQTT spoken (3 is 3.1, 4 is 3.1.1)",
     )
     .at(in_listener!(versions))
-    .needs_listener()
-    .mark(TO_COME),
+    .needs_listener(),
     Entry::new(Listener, "mount_point", Prefix, "none", "what stands before all its topics")
-        .at(in_listener!(mount_point))
-        .mark(TO_COME),
+        .at(in_listener!(mount_point)),
     Entry::new(
         Listener,
         "use_username_as_clientid",
@@ -109,8 +101,7 @@ pub(super) const LISTENERS: &[Entry] = &[
         "false",
         "whether the user name becomes the client id",
     )
-    .at(in_listener!(use_username_as_clientid))
-    .mark(TO_COME),
+    .at(in_listener!(use_username_as_clientid)),
     Entry::new(
         Listener,
         "listener_allow_anonymous",

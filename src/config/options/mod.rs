@@ -15,7 +15,7 @@ mod listener;
 mod log;
 mod tls;
 
-use super::settings::{Config, Listener};
+use super::settings::{Address, Config, Listener};
 use super::value::Setting;
 
 /// One option.
@@ -90,7 +90,7 @@ pub enum Kind {
     Text,
     /// The rest of the line, a path.
     Path,
-    /// What comes before topics: no wildcards.
+    /// What comes before topics: no wildcards, and nothing that is the broker's own.
     Prefix,
     /// Permissions of a file, in octal.
     Mode,
@@ -308,6 +308,17 @@ impl Entry {
         }
     }
 
+    /// Whether it means anything for a listener at this address.
+    #[must_use]
+    pub fn fits(&self, address: &Address) -> bool {
+        let is_unix = matches!(address, Address::Unix { .. });
+        match self.name {
+            "unix_socket_mode" | "unix_socket_owner" => is_unix,
+            "bind_interface" | "socket_domain" => !is_unix,
+            _ => true,
+        }
+    }
+
     /// The name and the aliases.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
@@ -356,7 +367,9 @@ impl Kind {
             Self::Period => "a number and one of s, h, d, w, m and y, as in 14d".into(),
             Self::Text => "some text".into(),
             Self::Path => "a path".into(),
-            Self::Prefix => "the beginning of a topic, without + and #".into(),
+            Self::Prefix => {
+                "the beginning of a topic, without + and #, and not of $SYS or $share".into()
+            }
             Self::Mode => "permissions in octal, as in 0660".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Words(words) => format!("one or more of {}", words.join(", ")),

@@ -61,6 +61,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                 let gauge = self.broker.gauge();
                 gauge.release(Kind::Output, connection.weighed as usize);
                 gauge.release(Kind::Connection, size_of::<Connection<S>>());
+                self.census.leave(connection.seat);
                 self.buried += 1;
                 if crowd::has_left(self.connections.len(), self.connections.capacity()) {
                     self.shrink();
