@@ -119,8 +119,8 @@ impl Broker {
         effects: &mut Effects,
     ) {
         let packet_id = (terms.qos > QoS::AtMostOnce).then(|| {
-            let session = self.store.session_mut(to);
-            let packet_id = session.outbound_mut().next_id();
+            let session = self.store.session(to);
+            let packet_id = session.next_id();
             let must_keep = session.is_kept() || terms.group != 0;
             let message = must_keep.then(|| source.keep(&mut self.store));
             let delivery = delivery(message, terms);
@@ -147,9 +147,13 @@ impl Broker {
         let Some(online) = self.links.online_mut(conn) else { return };
         online.quota -= u16::from(sending.packet_id.is_some());
         let must_arm = online.charge(sending.charge, now, self.options.stalled_timeout_ms);
+        let is_limited = sending.packet_id.is_some() && online.brake.is_some();
         effects.push_target(conn, terms, sending, after);
         if must_arm {
             self.arm_link(conn);
+        }
+        if is_limited {
+            self.has_something_to_say(conn);
         }
     }
 
@@ -161,6 +165,12 @@ impl Broker {
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) {
+        if terms.qos == QoS::AtMostOnce && self.uses(Self::QOS0) {
+            if self.store.session(to).queue.is_some() {
+                self.note_dropping(to, "newest of QoS 0");
+            }
+            return self.counters.drop_one(DropReason::Memory);
+        }
         let len = source.parts.len();
         let is_full =
             |broker: &Self| broker.is_full(broker.store.session(to).queue.as_deref(), len);
@@ -181,6 +191,10 @@ impl Broker {
                 Overflow::DropNewest | Overflow::DropOldest | Overflow::Disconnect => {
                     self.note_dropping(to, "newest");
                     return self.counters.drop_one(DropReason::QueueNewest);
+                }
+                Overflow::Refuse => {
+                    self.note_dropping(to, "newest");
+                    return self.counters.drop_one(DropReason::QueueRefused);
                 }
             }
         }

@@ -16,7 +16,7 @@ use log::warn;
 use super::link::Online;
 use super::{Broker, ConnId, Fault, ListenerOptions, Shown, name};
 use crate::codec::{PublishRef, ReasonCode, Text};
-use crate::metrics::DropReason;
+use crate::metrics::{DropReason, Kind};
 use crate::topic_matcher::Filter;
 
 /// What a connection calls topics otherwise than everybody does.
@@ -110,8 +110,18 @@ impl Broker {
             };
             return Ok(Some(Rc::clone(topic)));
         }
+        let before = known.as_ref().map_or(0, |topic| topic.len());
         *known = Some(publish.topic.as_str().into());
+        self.store.gauge.charge(Kind::Connection, publish.topic.len());
+        self.store.gauge.release(Kind::Connection, before);
         Ok(None)
+    }
+
+    /// The aliases of a connection end with it.
+    pub(super) fn forget_aliases(&self, names: Option<&Names>) {
+        for topic in names.into_iter().flat_map(|names| names.aliases.iter().flatten()) {
+            self.store.gauge.release(Kind::Connection, topic.len());
+        }
     }
 
     /// A message is not shown to a client, because its topic is not below the mount point: its

@@ -183,7 +183,7 @@ impl Broker {
                 None
             }
             (None, _) => {
-                let packet_id = self.store.session_mut(id).outbound_mut().next_id();
+                let packet_id = self.store.session(id).next_id();
                 self.change(id, Change::Sent { packet_id }, effects);
                 Some(packet_id)
             }

@@ -16,7 +16,7 @@ use crate::codec::{QoS, SubscribeOptions, Text};
 use crate::few::{Few, Keyed};
 use crate::map::{Map, map};
 use crate::message::Message;
-use crate::metrics::Gauge;
+use crate::metrics::{Charge, Gauge, Kind};
 use crate::session::{Held, SessionId};
 use crate::topic_matcher::{Filter, NodeId, Topic, Topics, Tree};
 
@@ -137,6 +137,8 @@ pub struct Router {
     /// Retained messages by topic.
     pub retained: Topics<Rc<Message>>,
     subscriptions: usize,
+    /// The tree of filters, and each subscription at both of its ends.
+    charge: Charge,
     /// Bytes of the mount point in front of a subscription's pattern, where a wildcard follows it:
     /// there its client's names begin.
     roots: Map<(SessionId, NodeId, u32), u16>,
@@ -154,6 +156,7 @@ impl Router {
             next_group: 1,
             retained: Topics::new(),
             subscriptions: 0,
+            charge: Charge::new(gauge, Kind::Subscription, 0),
             roots: map(seed),
             gauge: Rc::clone(gauge),
         }
@@ -190,6 +193,7 @@ impl Router {
             (Held { node, group: 0 }, direct.insert(subscriber))
         };
         self.subscriptions += usize::from(old.is_none());
+        self.weigh();
         (held, old.is_none())
     }
 
@@ -211,6 +215,13 @@ impl Router {
         if subscribers.direct.is_empty() && subscribers.groups.is_empty() {
             self.tree.prune(held.node);
         }
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        let tree = if self.tree.is_empty() { 0 } else { self.tree.bytes() };
+        let each = size_of::<Subscriber>() + size_of::<Held>();
+        self.charge.set(tree + self.subscriptions * each);
     }
 
     /// Says of a subscription whose pattern has a wildcard right behind a mount point how long that

@@ -38,9 +38,6 @@ impl ServerConfig {
     #[must_use]
     pub fn lacks(config: &Config) -> Vec<String> {
         let mut lacks = Vec::new();
-        if config.limits.queue_overflow == QueueOverflow::Refuse {
-            lacks.push("queue_overflow refuse is not supported by this build yet".into());
-        }
         if config.log.destinations.contains(&LogDest::Topic) {
             lacks.push("log_dest topic is not supported by this build yet".into());
         }
@@ -181,7 +178,8 @@ fn options(limits: &Limits) -> Options {
         overflow: match limits.queue_overflow {
             QueueOverflow::DropOld => Overflow::DropOldest,
             QueueOverflow::Disconnect => Overflow::Disconnect,
-            QueueOverflow::DropNew | QueueOverflow::Refuse => Overflow::DropNewest,
+            QueueOverflow::DropNew => Overflow::DropNewest,
+            QueueOverflow::Refuse => Overflow::Refuse,
         },
         queue_qos0_messages: limits.queue_qos0_messages,
         max_keep_alive: limits.max_keepalive,
