@@ -25,6 +25,7 @@ impl Broker {
     /// Each accepted connection has one session that knows it; no window or room is overdrawn;
     /// each deadline has a timer that is not later.
     fn check_links(&self) {
+        let mut online = 0;
         for (conn, link) in self.links.iter() {
             let due = link.deadline();
             let armed = self.links.armed(conn);
@@ -32,16 +33,14 @@ impl Broker {
             if armed < Time::NEVER {
                 assert!(self.timers.has(armed, Timer::Link(conn.slot)), "{conn:?} has its entry");
             }
-            let Link::Online(online) = link else { continue };
-            assert_eq!(
-                self.store.session(online.session).conn,
-                Some(conn),
-                "a session and its link"
-            );
-            assert!(online.quota <= online.quota_max, "a quota is not above its maximum");
-            let waits = online.charged > 0;
-            assert_eq!(waits, online.stalled_by < Time::NEVER, "who waits has a time to wait");
+            let Link::Online(link) = link else { continue };
+            online += 1;
+            assert_eq!(self.store.session(link.session).conn, Some(conn), "a session and its link");
+            assert!(link.quota <= link.quota_max, "a quota is not above its maximum");
+            let waits = link.charged > 0;
+            assert_eq!(waits, link.stalled_by < Time::NEVER, "who waits has a time to wait");
         }
+        assert_eq!(self.online_count(), online, "who is there is counted");
     }
 
     /// What sessions and router know of each other agrees; a session without connection outlives

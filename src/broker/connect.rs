@@ -367,6 +367,7 @@ impl Broker {
             self.hold(now, conn, true, effects);
         }
         self.pump(now, session, effects);
+        self.on_arrival(now, conn, effects);
     }
 
     /// The entry of the CONNECT deadline may stay as the first entry of the next one, unless the

@@ -32,6 +32,7 @@ impl Broker {
         while let Some(topic) = self.store.expired_retained(now) {
             self.unretain(&topic, effects);
         }
+        self.on_sys(now, effects);
     }
 
     fn on_link_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
@@ -63,7 +64,7 @@ impl Broker {
                     self.dismiss(now, conn, code, Some("keep alive exceeded"), effects);
                 } else {
                     warn!(target: CONNECTION, "Client {who} takes nothing, disconnecting.");
-                    self.detach(now, conn, true, effects);
+                    self.detach(now, conn, true, "takes nothing", effects);
                     effects.list.push(Effect::Abort { conn });
                 }
             }

@@ -51,6 +51,9 @@ impl Broker {
             let terms = group_terms(&member, source, group);
             return self.hand_over(now, member.session, terms, charge, source, effects);
         }
+        if source.is_own && !is_anybody_there {
+            return; // It is for those who are there.
+        }
         let is_qos0 = source.parts.qos == QoS::AtMostOnce;
         if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
             return self.counters.drop_one(DropReason::Offline);

@@ -17,6 +17,7 @@
 //!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
 //!        - expire.rs      what happens because time has passed
+//!        - sys           what the broker itself publishes: numbers, who is there
 //!        - process.rs     storage that is behind, the end of the process
 //! ```
 //!
@@ -46,6 +47,7 @@ mod snapshot;
 mod source;
 mod store;
 mod subscribe;
+pub mod sys;
 pub mod target;
 mod timers;
 mod trace;
@@ -55,8 +57,10 @@ use std::rc::Rc;
 
 use log::warn;
 
-use crate::codec::{self, Disconnect, Incoming, Packet, PublishRef, ReasonCode, Version};
-use crate::metrics::{Counters, Gauge};
+use crate::codec::{
+    self, Disconnect, Incoming, Packet, PacketType, PublishRef, ReasonCode, Version,
+};
+use crate::metrics::{Counters, Gauge, Traffic};
 pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
@@ -70,6 +74,7 @@ use link::{Link, Links};
 pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};
 use store::Store;
+use sys::Sys;
 use target::CONNECTION;
 use timers::{Timer, Timers};
 
@@ -111,6 +116,8 @@ pub struct Broker {
     /// many since then.
     scanned: (Time, usize),
     counters: Counters,
+    traffic: Traffic,
+    sys: Sys,
     rng: Rng,
     /// Of the newest record.
     seq: Seq,
@@ -147,6 +154,8 @@ impl Broker {
             scanning: Vec::new(),
             scanned: (Time::NEVER, 0),
             counters: Counters::default(),
+            traffic: Traffic::default(),
+            sys: Sys::default(),
             rng,
             seq: Seq(0),
             ended: Seq(0),
@@ -187,6 +196,7 @@ impl Broker {
     }
 
     fn handle_quietly(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
+        self.sys.is_awake = true;
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
             Event::Published { conn, publish } => self.on_published(now, conn, publish, effects),
@@ -197,6 +207,7 @@ impl Broker {
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
+            Event::Logged { topic, text } => self.publish_own(now, topic, text, false, effects),
             Event::Configured { options, authority } => self.on_configured(*options, authority),
             Event::Storage { state, .. } => self.on_storage(now, state, effects),
             Event::Stopping => self.on_stopping(now, effects),
@@ -209,7 +220,7 @@ impl Broker {
     /// When [`Event::Tick`] is to come, if ever. Later than the last `Tick` was.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let deadlines = [self.timers.deadline(), self.store.next_expiry()];
+        let deadlines = [self.timers.deadline(), self.store.next_expiry(), self.sys_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -217,6 +228,12 @@ impl Broker {
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// Bytes that come and leave; to be counted where they do.
+    #[must_use]
+    pub const fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     /// Bytes in use, by kind; to be charged for what lies outside the core too.
@@ -254,7 +271,7 @@ impl Broker {
             return self.on_received(now, conn, Incoming::Publish(*publish), effects);
         };
         online.heard(now);
-        self.counters.packets_received += 1;
+        self.counters.received.count(PacketType::Publish as u8);
         if let Err(fault) = self.on_publish(now, conn, publish, effects) {
             self.fail(now, conn, fault, effects);
         }
@@ -267,7 +284,7 @@ impl Broker {
         packet: Incoming<'_>,
         effects: &mut Effects,
     ) {
-        self.counters.packets_received += 1;
+        self.counters.received.count(packet.number());
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
             Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
@@ -293,6 +310,7 @@ impl Broker {
             Incoming::Publish(publish) => self.on_publish(now, conn, &publish, effects),
             Incoming::Ack(kind, ack) => self.on_ack(now, conn, kind, &ack, effects),
             Incoming::PingReq => {
+                self.counters.sent.count(PacketType::PingResp as u8);
                 let what = Outgoing::PingResp;
                 effects.list.push(Effect::Send { conn, what, after: Seq(0) });
                 Ok(())
@@ -387,7 +405,7 @@ impl Broker {
             self.send(conn, packet, Seq(0), effects);
         }
         effects.list.push(Effect::Close { conn });
-        self.detach(now, conn, true, effects);
+        self.detach(now, conn, true, why.unwrap_or_else(|| code.name()), effects);
     }
 
     /// Closes a connection that was never accepted.

@@ -18,7 +18,10 @@ impl Broker {
         options: Options,
         authority: Option<Box<dyn Authority>>,
     ) {
-        self.options = options;
+        let interval = std::mem::replace(&mut self.options, options).sys_interval;
+        if interval != self.options.sys_interval {
+            self.set_interval();
+        }
         if let Some(authority) = authority {
             self.allows_all = authority.allows_all();
             self.authority = authority;

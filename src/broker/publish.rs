@@ -30,7 +30,7 @@ impl Broker {
         publish: &PublishRef<'_>,
         effects: &mut Effects,
     ) -> Result<(), Fault> {
-        self.counters.publishes_received += 1;
+        self.counters.payload_received += publish.payload.len() as u64;
         if publish.qos == QoS::AtMostOnce && !publish.retain {
             // Nothing to check, nothing to answer.
             return self.take_in(now, conn, publish, effects).map(drop);

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use super::pump::Offer;
 use super::source::{Terms, identifiers};
+use super::sys::{Kept, is_own, place};
 use super::{Broker, Effects, Timer};
 use crate::codec::SubscribeOptions;
 use crate::message::Message;
@@ -37,6 +38,24 @@ impl Broker {
                 self.change(id, Change::CursorDone { filter }, effects);
                 continue;
             };
+            let from = (wanted, after.as_deref());
+            match self.show_kept(now, id, &filter, from, effects) {
+                None => {}
+                Some(Kept::Done) => {
+                    self.change(id, Change::CursorDone { filter }, effects);
+                    continue;
+                }
+                Some(Kept::Waits(at)) => {
+                    if after.as_ref() != Some(&at) {
+                        self.change(id, Change::Cursor { filter, after: Some(at) }, effects);
+                    }
+                    return;
+                }
+                Some(Kept::Paused(at)) => {
+                    self.change(id, Change::Cursor { filter, after: Some(at) }, effects);
+                    return self.scan_later(now, id);
+                }
+            }
             let (batch, scan) = self.retained_after(&filter, after.as_deref());
             let mut last = None;
             for message in &batch {
@@ -50,6 +69,11 @@ impl Broker {
                 last = Some(message.topic().as_str().into());
             }
             match scan {
+                // What the broker itself has comes behind what clients have.
+                Scan::Done if self.options.sys_interval > 0 && is_own(&filter) => {
+                    let after = Some(place(0));
+                    self.change(id, Change::Cursor { filter, after }, effects);
+                }
                 Scan::Done => self.change(id, Change::CursorDone { filter }, effects),
                 Scan::Stopped => self.change(id, Change::Cursor { filter, after: last }, effects),
                 Scan::Paused(at) => {
@@ -81,7 +105,7 @@ impl Broker {
     }
 
     /// Sends one retained message, unless it is not for this session; false if it must wait.
-    fn send_retained(
+    pub(super) fn send_retained(
         &mut self,
         now: Time,
         id: SessionId,

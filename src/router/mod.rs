@@ -137,6 +137,8 @@ pub struct Router {
     /// Retained messages by topic.
     pub retained: Topics<Rc<Message>>,
     subscriptions: usize,
+    /// How many of them are shared.
+    shared: usize,
     gauge: Rc<Gauge>,
 }
 
@@ -151,6 +153,7 @@ impl Router {
             next_group: 1,
             retained: Topics::new(),
             subscriptions: 0,
+            shared: 0,
             gauge: Rc::clone(gauge),
         }
     }
@@ -159,6 +162,18 @@ impl Router {
     #[must_use]
     pub const fn subscriptions(&self) -> usize {
         self.subscriptions
+    }
+
+    /// How many of the subscriptions are shared.
+    #[must_use]
+    pub const fn shared(&self) -> usize {
+        self.shared
+    }
+
+    /// Whether there is a filter whose first level is `level`, shared or not.
+    #[must_use]
+    pub fn has_below(&self, level: &str) -> bool {
+        self.tree.has_below(level)
     }
 
     /// Changes whenever the answer of [`matches`](Self::matches) may.
@@ -186,6 +201,7 @@ impl Router {
             (Held { node, group: 0 }, direct.insert(subscriber))
         };
         self.subscriptions += usize::from(old.is_none());
+        self.shared += usize::from(old.is_none() && held.group != 0);
         (held, old.is_none())
     }
 
@@ -202,6 +218,7 @@ impl Router {
             removed
         };
         self.subscriptions -= usize::from(removed.is_some());
+        self.shared -= usize::from(removed.is_some() && held.group != 0);
         let subscribers = self.tree.value(held.node);
         if subscribers.direct.is_empty() && subscribers.groups.is_empty() {
             self.tree.prune(held.node);

@@ -1,8 +1,8 @@
 //! What the loop does beside serving clients: signals, the log, the service manager.
 //!
 //! Owns: [`Attendance`], which knows what is to be done and when the loop has to wake for it: for
-//! a sign of life that the manager wants, and once after a flood of one line. Never for anything
-//! else.
+//! a sign of life that the manager wants, once after a flood of one line, and at once for a line
+//! that is to be published. Never for anything else.
 //!
 //! Never touches a connection.
 
@@ -101,6 +101,20 @@ impl Attendance {
         }
     }
 
+    /// Publishes the lines that were logged for it since the last time. What is logged because of
+    /// that is not published: it would be the cause of itself.
+    pub(super) fn publish<S: Socket, D: Disk>(&self, now: Time, hub: &mut Hub<S, D>) {
+        let Some(logger) = &self.logger else { return };
+        if !logger.has_topic_lines() {
+            return;
+        }
+        logger.mute_topics(true);
+        while let Some(line) = logger.next_topic_line() {
+            hub.publish_line(now, line.topic, &line.text);
+        }
+        logger.mute_topics(false);
+    }
+
     fn reopen(&self) {
         let Some(logger) = &self.logger else { return };
         match logger.reopen() {
@@ -125,7 +139,9 @@ impl Attendance {
             manager.turned(now, status(connections, broker));
             manager.nap(now)
         });
-        log_nap.into_iter().chain(manager_nap).min()
+        let has_lines = self.logger.as_ref().is_some_and(Logger::has_topic_lines);
+        let line_nap = has_lines.then_some(Duration::ZERO);
+        log_nap.into_iter().chain(manager_nap).chain(line_nap).min()
     }
 }
 

@@ -13,7 +13,7 @@ use super::ServerConfig;
 use crate::auth::Anonymous;
 use crate::broker::{ListenerOptions, Options, Overflow};
 use crate::codec::Version;
-use crate::config::{Address, Config, Family, Limits, Listener, LogDest, QueueOverflow};
+use crate::config::{Address, Config, Family, Limits, Listener, QueueOverflow};
 
 impl ServerConfig {
     /// What `config` asks for that this server cannot do yet; empty if it can do everything.
@@ -22,9 +22,6 @@ impl ServerConfig {
         let mut lacks = Vec::new();
         if config.limits.queue_overflow == QueueOverflow::Refuse {
             lacks.push("queue_overflow refuse is not supported by this build yet".into());
-        }
-        if config.log.destinations.contains(&LogDest::Topic) {
-            lacks.push("log_dest topic is not supported by this build yet".into());
         }
         for listener in &config.listeners {
             let origin = &listener.origin;
@@ -61,6 +58,7 @@ impl ServerConfig {
         all.max_connections = limits.global_max_connections as usize;
         all.connect_timeout = Duration::from_secs(limits.connect_timeout.into());
         all.options = options(limits);
+        all.options.sys_interval = config.daemon.sys_interval;
         // All listeners are alike.
         if let Some(first) = config.listeners.first() {
             all.options.listeners =

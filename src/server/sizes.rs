@@ -32,7 +32,7 @@ const CONNECTION: &[Row] = &[
     ("before it is let in", Broker::JUDGING_BYTES, 296),
     ("if it publishes", Broker::LAST_TOPIC_BYTES, 128),
     ("if it has a deadline", Broker::TIMER_BYTES, 16),
-    ("while something waits to be written", Output::BUFFERS_BYTES, 120),
+    ("while something waits to be written", Output::BUFFERS_BYTES, 128),
     ("if it was given topic aliases", Output::ALIASES_BYTES, 24),
 ];
 
@@ -41,7 +41,7 @@ const SESSION: &[Row] = &[
     ("if something waits", size_of::<Queue>(), 80),
     ("if QoS 1 or 2 was sent", size_of::<Outbound<Delivery>>(), 48),
     ("if QoS 2 was received", size_of::<Inbound>(), 32),
-    ("if it has a Will or something else that is rare", size_of::<Rare>(), 56),
+    ("if it has a Will or something else that is rare", size_of::<Rare>(), 64),
 ];
 
 const SUBSCRIPTION: &[Row] = &[

@@ -81,6 +81,9 @@ pub struct Output {
 pub(super) struct Buffers {
     pub(super) chunks: Chunks,
     gated: VecDeque<Gated>,
+    /// Packets that came since it was borrowed; that one of them has left is not known before all
+    /// have.
+    pub(super) packets: usize,
 }
 
 impl Default for Output {
@@ -169,7 +172,7 @@ impl Output {
         } else {
             after <= durable && !self.is_gated()
         };
-        let buffers = borrowed(&mut self.buffers, pool);
+        let buffers = lent(&mut self.buffers, pool);
         if passes {
             self.is_open |= put_frame(&mut buffers.chunks, frame, self.version.unwrap_or_default());
         } else {
@@ -189,6 +192,7 @@ impl Output {
         self.charged = self.charged.checked_add(label.charge).expect("room is below 4 GiB");
         let is_free = self.is_open && label.qos == QoS::AtMostOnce;
         if is_free || (after <= durable && !self.is_gated()) {
+            lent(&mut self.buffers, pool);
             return self.put_publish(pool, content, label);
         }
         let message = content.message.map_or_else(
@@ -206,7 +210,7 @@ impl Output {
             is_shared: content.is_shared,
         };
         let what = Waiting::Publish(Box::new(parcel));
-        borrowed(&mut self.buffers, pool).gated.push_back(Gated { after, what });
+        lent(&mut self.buffers, pool).gated.push_back(Gated { after, what });
     }
 
     /// Lets through what waited for `durable`.
@@ -267,6 +271,8 @@ impl Output {
 
     fn discard_gated(&mut self, pool: &mut Pool) {
         if let Some(buffers) = &mut self.buffers {
+            buffers.packets -= buffers.gated.len();
+            pool.forget(buffers.gated.len());
             buffers.gated.clear();
             if buffers.is_empty() {
                 pool.give(self.buffers.take().expect("they are borrowed"));
@@ -368,11 +374,21 @@ impl Buffers {
     pub(super) fn clear(&mut self) {
         self.chunks.clear();
         self.gated.clear();
+        self.packets = 0;
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.chunks.capacity() + self.gated.capacity() * size_of::<Gated>()
     }
+}
+
+/// The buffers for one packet more.
+#[inline]
+fn lent<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a mut Buffers {
+    pool.count();
+    let buffers = borrowed(buffers, pool);
+    buffers.packets += 1;
+    buffers
 }
 
 fn borrowed<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a mut Buffers {

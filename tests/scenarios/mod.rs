@@ -16,6 +16,7 @@ mod resume;
 mod retained;
 mod routing;
 mod shared;
+mod sys;
 mod takeover;
 mod wills;
 mod words;

@@ -249,6 +249,16 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.nap(now)
     }
 
+    /// The process begins: the broker counts the time from now on.
+    pub fn begin(&mut self, now: Time) {
+        self.broker.begin(now);
+    }
+
+    /// Publishes a line of the log.
+    pub fn publish_line(&mut self, now: Time, topic: &str, text: &[u8]) {
+        self.tell(now, Event::Logged { topic, text });
+    }
+
     /// The process is about to end: the broker says so to its clients.
     pub fn stop(&mut self, now: Time) {
         self.tell(now, Event::Stopping);
@@ -256,6 +266,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
 
     fn tick(&mut self, now: Time) {
         if self.broker.deadline().is_some_and(|at| at <= now) {
+            self.broker.traffic().wait(self.pool.packets());
             self.tell(now, Event::Tick);
         }
         while let Some(&(at, conn)) = self.leaving.front()
