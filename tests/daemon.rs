@@ -6,6 +6,7 @@
 mod logs;
 mod manager;
 mod process;
+pub(crate) mod sys;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

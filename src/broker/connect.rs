@@ -207,7 +207,7 @@ impl Broker {
         // A malformed CONNECT of 3.x is not answered ([MQTT-4.8.0-1]).
         // Nor is one that takes no packet of five bytes ([MQTT-3.1.2-24] of 5.0).
         let is_answered = match version {
-            Version::V5 => most.is_none_or(|most| most >= REFUSAL_LEN),
+            Version::V5 => most.is_none_or(|most| most >= REFUSAL_BYTES),
             Version::V31 | Version::V311 => {
                 !matches!(why.code, ReasonCode::MALFORMED_PACKET | ReasonCode::PROTOCOL_ERROR)
             }
@@ -396,6 +396,3 @@ pub(super) fn is_reserved(topic: &str) -> bool {
     let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
     topic.starts_with("$SYS") && !is_bridge_state || topic.starts_with("$share")
 }
-
-/// Bytes of a refusing CONNACK of 5.0.
-const REFUSAL_LEN: u32 = 5;

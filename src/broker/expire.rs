@@ -27,6 +27,7 @@ impl Broker {
                 }
                 Timer::Session(number) => self.on_session_due(now, number, effects),
                 Timer::Scan => self.on_scan_due(now, effects),
+                Timer::List => self.on_list_due(now),
             }
         }
         while let Some(topic) = self.store.expired_retained(now) {

@@ -37,6 +37,7 @@ mod event;
 mod expire;
 mod group;
 mod link;
+mod look;
 mod options;
 mod process;
 mod publish;
@@ -53,14 +54,12 @@ mod timers;
 mod trace;
 mod welcome;
 
-use std::rc::Rc;
-
 use log::warn;
 
 use crate::codec::{
     self, Disconnect, Incoming, Packet, PacketType, PublishRef, ReasonCode, Version,
 };
-use crate::metrics::{Counters, Gauge, Traffic};
+use crate::metrics::{Counters, Traffic};
 pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
@@ -112,6 +111,8 @@ pub struct Broker {
     scan_at: Time,
     /// Sessions whose retained messages one go did not reach, the first to go on first.
     scanning: Vec<SessionId>,
+    /// The session and its subscription that is logged next, while they are logged.
+    listing: Option<(usize, usize)>,
     /// When topics of retained messages were last looked at for filters with wildcards, and how
     /// many since then.
     scanned: (Time, usize),
@@ -152,6 +153,7 @@ impl Broker {
             timers: Timers::default(),
             scan_at: Time::NEVER,
             scanning: Vec::new(),
+            listing: None,
             scanned: (Time::NEVER, 0),
             counters: Counters::default(),
             traffic: Traffic::default(),
@@ -220,44 +222,10 @@ impl Broker {
     /// When [`Event::Tick`] is to come, if ever. Later than the last `Tick` was.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let deadlines = [self.timers.deadline(), self.store.next_expiry(), self.sys_deadline()];
-        deadlines.into_iter().flatten().min()
-    }
-
-    /// What has happened so far.
-    #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// Bytes that come and leave; to be counted where they do.
-    #[must_use]
-    pub const fn traffic(&self) -> &Traffic {
-        &self.traffic
-    }
-
-    /// Bytes in use, by kind; to be charged for what lies outside the core too.
-    #[must_use]
-    pub const fn gauge(&self) -> &Rc<Gauge> {
-        &self.store.gauge
-    }
-
-    /// How many sessions there are, connected or not.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.store.len()
-    }
-
-    /// How many subscriptions there are.
-    #[must_use]
-    pub const fn subscriptions(&self) -> usize {
-        self.store.router.subscriptions()
-    }
-
-    /// How many topics have a retained message.
-    #[must_use]
-    pub fn retained(&self) -> usize {
-        self.store.router.retained.len()
+        let timer = self.timers.deadline().unwrap_or(Time::NEVER);
+        let expiry = self.store.next_expiry().unwrap_or(Time::NEVER);
+        let at = timer.min(expiry).min(self.sys_deadline());
+        (at < Time::NEVER).then_some(at)
     }
 
     fn on_published(

@@ -77,7 +77,7 @@ impl Attendance {
                 Request::Reload => self.reload(now, hub),
                 Request::Reopen => self.reopen(),
                 Request::Save => info!("There is nothing to save: state is in memory only"),
-                Request::Tree => hub.broker().log_subscriptions(),
+                Request::Tree => hub.log_subscriptions(now),
             }
         }
         stops

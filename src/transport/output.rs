@@ -172,7 +172,7 @@ impl Output {
         } else {
             after <= durable && !self.is_gated()
         };
-        let buffers = lent(&mut self.buffers, pool);
+        let buffers = pool.lend(&mut self.buffers);
         if passes {
             self.is_open |= put_frame(&mut buffers.chunks, frame, self.version.unwrap_or_default());
         } else {
@@ -192,7 +192,7 @@ impl Output {
         self.charged = self.charged.checked_add(label.charge).expect("room is below 4 GiB");
         let is_free = self.is_open && label.qos == QoS::AtMostOnce;
         if is_free || (after <= durable && !self.is_gated()) {
-            lent(&mut self.buffers, pool);
+            pool.lend(&mut self.buffers);
             return self.put_publish(pool, content, label);
         }
         let message = content.message.map_or_else(
@@ -210,7 +210,7 @@ impl Output {
             is_shared: content.is_shared,
         };
         let what = Waiting::Publish(Box::new(parcel));
-        lent(&mut self.buffers, pool).gated.push_back(Gated { after, what });
+        pool.lend(&mut self.buffers).gated.push_back(Gated { after, what });
     }
 
     /// Lets through what waited for `durable`.
@@ -293,7 +293,7 @@ impl Output {
     fn put(&mut self, pool: &mut Pool, what: Waiting) {
         match what {
             Waiting::Frame(frame) => {
-                let buffers = borrowed(&mut self.buffers, pool);
+                let buffers = pool.lent(&mut self.buffers);
                 self.is_open |=
                     put_frame(&mut buffers.chunks, frame, self.version.unwrap_or_default());
             }
@@ -334,7 +334,7 @@ impl Output {
         if self.topic_alias_maximum > 0 {
             self.shorten(&mut head);
         }
-        let chunks = &mut borrowed(&mut self.buffers, pool).chunks;
+        let chunks = &mut pool.lent(&mut self.buffers).chunks;
         head.write(self.version.unwrap_or_default(), chunks.buffer());
         match content.message {
             Some(message) if content.is_shared && parts.payload.len() >= SHARED_FROM => {
@@ -380,19 +380,6 @@ impl Buffers {
     pub(super) fn capacity(&self) -> usize {
         self.chunks.capacity() + self.gated.capacity() * size_of::<Gated>()
     }
-}
-
-/// The buffers for one packet more.
-#[inline]
-fn lent<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a mut Buffers {
-    pool.count();
-    let buffers = borrowed(buffers, pool);
-    buffers.packets += 1;
-    buffers
-}
-
-fn borrowed<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a mut Buffers {
-    buffers.get_or_insert_with(|| pool.take())
 }
 
 /// For `server::sizes`.

@@ -51,10 +51,19 @@ impl Pool {
         }
     }
 
-    /// A packet comes into a buffer that is lent.
+    /// The buffers of a connection, for one packet more.
     #[inline]
-    pub(super) const fn count(&mut self) {
+    pub(super) fn lend<'b>(&mut self, buffers: &'b mut Option<Box<Buffers>>) -> &'b mut Buffers {
         self.packets += 1;
+        let buffers = self.lent(buffers);
+        buffers.packets += 1;
+        buffers
+    }
+
+    /// The buffers of a connection.
+    #[inline]
+    pub(super) fn lent<'b>(&mut self, buffers: &'b mut Option<Box<Buffers>>) -> &'b mut Buffers {
+        buffers.get_or_insert_with(|| self.take())
     }
 
     /// So many packets will never leave.

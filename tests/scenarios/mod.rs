@@ -11,6 +11,7 @@ mod expiry;
 mod flow;
 mod links;
 mod overflow;
+mod presence;
 mod records;
 mod resume;
 mod retained;

@@ -65,7 +65,7 @@ pub(super) struct Sys {
     known: Vec<u64>,
     loads: Loads<{ LOADS.len() }>,
     /// Clients that are connected, and the most that ever were at once.
-    online: usize,
+    pub(super) online: usize,
     online_max: usize,
     /// The most bytes that were seen in use.
     heap_max: usize,
@@ -99,15 +99,10 @@ impl Broker {
         self.set_interval();
     }
 
-    /// How many clients are connected.
-    #[must_use]
-    pub const fn online_count(&self) -> usize {
-        self.sys.online
-    }
-
-    /// When the numbers are looked at next, if ever.
-    pub(super) fn sys_deadline(&self) -> Option<Time> {
-        (self.options.sys_interval > 0 && self.sys.is_awake).then_some(self.sys.due)
+    /// When the numbers are looked at next; never, if they are not.
+    pub(super) const fn sys_deadline(&self) -> Time {
+        let is_to_look = self.options.sys_interval > 0 && self.sys.is_awake;
+        if is_to_look { self.sys.due } else { Time::NEVER }
     }
 
     /// The interval may be another one.
@@ -129,7 +124,7 @@ impl Broker {
 
     /// Looks at the numbers if it is time, and publishes those that have changed.
     pub(super) fn on_sys(&mut self, now: Time, effects: &mut Effects) {
-        if self.sys_deadline().is_none_or(|at| at > now) {
+        if self.sys_deadline() > now {
             return;
         }
         if self.sys.started == Time::NEVER {

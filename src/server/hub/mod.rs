@@ -27,6 +27,7 @@
 mod bury;
 mod perform;
 mod read;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -247,21 +248,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.write(now);
         self.bury(now);
         self.nap(now)
-    }
-
-    /// The process begins: the broker counts the time from now on.
-    pub fn begin(&mut self, now: Time) {
-        self.broker.begin(now);
-    }
-
-    /// Publishes a line of the log.
-    pub fn publish_line(&mut self, now: Time, topic: &str, text: &[u8]) {
-        self.tell(now, Event::Logged { topic, text });
-    }
-
-    /// The process is about to end: the broker says so to its clients.
-    pub fn stop(&mut self, now: Time) {
-        self.tell(now, Event::Stopping);
     }
 
     fn tick(&mut self, now: Time) {
