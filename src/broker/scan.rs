@@ -31,7 +31,7 @@ impl Broker {
                 return;
             };
             let (filter, after) = (filter.clone(), after.clone());
-            if filter.contains(['+', '#']) && !self.may_scan(now) {
+            if filter.contains(['+', '#']) && !self.may_scan(now, &filter) {
                 return self.scan_later(now, id);
             }
             let Some(wanted) = self.subscription(id, &filter) else {
@@ -140,14 +140,14 @@ impl Broker {
     /// Whether topics of retained messages may be looked at for a filter with wildcards, which
     /// counts as done: not behind the back of those that wait for it, and not without end. What
     /// asks for it takes a few bytes, and one packet may hold thousands of them.
-    fn may_scan(&mut self, now: Time) -> bool {
+    fn may_scan(&mut self, now: Time, filter: &str) -> bool {
         if self.scanned.0 != now {
             self.scanned = (now, 0);
         }
         let may = self.scanning.is_empty() && self.scanned.1 < SCANNED_MAX;
         if may {
-            self.scanned.1 +=
-                self.options.retained_budget.min(self.store.router.retained.len()) + 1;
+            let all = self.store.router.retained.len() + self.places_below(filter);
+            self.scanned.1 += self.options.retained_budget.min(all) + 1;
         }
         may
     }

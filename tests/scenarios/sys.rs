@@ -2,7 +2,7 @@
 
 use mqtt_broker::broker::sys::{LOADS, STATISTICS, WINDOWS};
 use mqtt_broker::broker::{Event, Options};
-use mqtt_broker::codec::{RetainHandling, SubscribeOptions};
+use mqtt_broker::codec::{Packet, RetainHandling, Subscribe, SubscribeOptions};
 use mqtt_broker::persistence::Record;
 
 use super::World;
@@ -289,6 +289,30 @@ fn a_narrow_window_and_a_small_queue_lose_nothing_of_what_is_shown() {
     let numbers = STATISTICS.len() + LOADS.len() * WINDOWS.len();
     let told: Vec<_> = told.iter().filter(|line| line.ends_with(" retained")).collect();
     assert_eq!(told.len(), numbers + 51);
+    world.end_unwatched();
+}
+
+/// What asks for all there is takes a few bytes, and one packet holds thousands of them.
+#[test]
+fn a_packet_full_of_filters_is_not_shown_everything_at_once() {
+    let mut world = watched();
+    world.connect(v3("a"));
+    let filters = |wildcard: &str| {
+        let filter = |n| (format!("$SYS/{n}{wildcard}"), at(0));
+        (0..2000).map(filter).collect::<Vec<_>>()
+    };
+    let subscribe = |world: &mut World, filters| {
+        let packet_id = world.next_id("a");
+        let (subscription_identifier, user_properties) = (None, Vec::new());
+        let packet = Subscribe { packet_id, subscription_identifier, user_properties, filters };
+        world.send("a", &Packet::Subscribe(packet));
+    };
+    subscribe(&mut world, filters(""));
+    assert_eq!(world.nap(), Some(10_000), "one look for each");
+    subscribe(&mut world, filters("/#"));
+    assert_eq!(world.nap(), Some(1), "there is more, and others have their turn");
+    world.pass_ms(10);
+    assert!(world.nap() > Some(1000));
     world.end_unwatched();
 }
 

@@ -95,8 +95,22 @@ impl Broker {
                 slot..slot + 1
             }),
         };
+        let numbers = if pattern.contains(['+', '#']) {
+            0..self.sys.known.len()
+        } else {
+            table::place_of(pattern).map_or(0..0, |at| at..at + 1)
+        };
         let places = |slot| table::COUNT + 2 * slot;
-        [0..self.sys.known.len(), places(slots.start)..places(slots.end)]
+        [numbers, places(slots.start)..places(slots.end)]
+    }
+
+    /// How many places there are that a pattern with wildcards leads to, or fewer.
+    pub(in crate::broker) fn places_below(&self, pattern: &str) -> usize {
+        if self.options.sys_interval > 0 && is_own(pattern) {
+            table::COUNT + 2 * self.store.places()
+        } else {
+            0
+        }
     }
 
     /// What is retained at a place, if there is something and it matches.

@@ -1,14 +1,17 @@
 //! Which statistics there are: one table, from which they are published and the manual is tested.
 //!
-//! Owns: topic, meaning and place of each number. The names are those that mosquitto has or had,
+//! Owns: topic, form and place of each number. The names are those that mosquitto has or had,
 //! and some of our own.
 //!
 //! Never keeps a number: the parts of the broker count.
 
-use super::super::Broker;
+use std::time::{Duration, UNIX_EPOCH};
+
 use super::load::WINDOWS;
+use crate::broker::Broker;
 use crate::codec::PacketType as P;
 use crate::metrics::{DropReason, Kind};
+use crate::stamp::Stamp;
 use crate::time::Time;
 
 /// What every topic of the broker's own begins with.
@@ -219,19 +222,27 @@ pub(super) fn topic(place: usize) -> String {
     }
 }
 
+/// The place of the number with this topic.
+pub(super) fn place_of(topic: &str) -> Option<usize> {
+    let topic = topic.strip_prefix(ROOT)?;
+    if let Some(place) = STATISTICS.iter().position(|statistic| statistic.topic == topic) {
+        return Some(place);
+    }
+    let (load, window) = topic.strip_prefix("load/")?.rsplit_once('/')?;
+    let load = LOADS.iter().position(|known| known.topic == load)?;
+    let window = WINDOWS.iter().position(|(known, _)| *known == window)?;
+    Some(STATISTICS.len() + load * WINDOWS.len() + window)
+}
+
 /// A number as it is published, by its place.
 pub(super) fn text(place: usize, value: u64) -> String {
     match STATISTICS.get(place).map(|statistic| statistic.form) {
         None => format!("{}.{:02}", value / 100, value % 100),
         Some(Form::Plain) => value.to_string(),
         Some(Form::Seconds) => format!("{value} seconds"),
-        Some(Form::Moment) => crate::stamp::Stamp::utc(moment(value)).iso(),
+        Some(Form::Moment) => Stamp::utc(UNIX_EPOCH + Duration::from_secs(value)).iso(),
         Some(Form::Version) => concat!("mqtt-broker version ", env!("CARGO_PKG_VERSION")).into(),
     }
-}
-
-fn moment(secs: u64) -> std::time::SystemTime {
-    std::time::UNIX_EPOCH + std::time::Duration::from_secs(secs)
 }
 
 const fn average(place: usize) -> (usize, usize) {
@@ -249,6 +260,10 @@ mod tests {
     fn every_place_has_a_topic_of_its_own() {
         let topics: BTreeSet<String> = (0..COUNT).map(topic).collect();
         assert_eq!(topics.len(), COUNT);
+        assert!((0..COUNT).all(|place| place_of(&topic(place)) == Some(place)));
+        for nothing in ["$SYS/broker/load/sockets", "$SYS/broker/load/x/1min", "uptime", ""] {
+            assert_eq!(place_of(nothing), None, "{nothing}");
+        }
         assert!(topics.contains("$SYS/broker/load/connections/15min"));
         assert!(topics.contains("$SYS/broker/retained messages/count"));
         for reason in DropReason::ALL {
@@ -265,10 +280,7 @@ mod tests {
 
     #[test]
     fn numbers_have_their_forms() {
-        let text = |topic: &str, value| {
-            let place = (0..COUNT).find(|place| super::topic(*place) == format!("{ROOT}{topic}"));
-            text(place.unwrap(), value)
-        };
+        let text = |topic: &str, value| text(place_of(&format!("{ROOT}{topic}")).unwrap(), value);
         assert_eq!(text("uptime", 123), "123 seconds");
         assert_eq!(text("clients/total", 5), "5");
         assert_eq!(text("load/sockets/1min", 12_305), "123.05");
