@@ -148,10 +148,14 @@ pub enum DropReason {
     SessionEnded,
     /// The client refused it.
     Refused,
+    /// Its topic is not below the mount point of the client's connection.
+    OutsideMount,
+    /// Its payload was larger than allowed: it was not taken at all.
+    PayloadTooLarge,
 }
 
 /// How many reasons there are.
-const DROPS: usize = 8;
+const DROPS: usize = 10;
 
 impl DropReason {
     /// All of them.
@@ -164,6 +168,8 @@ impl DropReason {
         Self::TooLarge,
         Self::SessionEnded,
         Self::Refused,
+        Self::OutsideMount,
+        Self::PayloadTooLarge,
     ];
 
     /// Whether it was for want of room in a queue: what the receiver was too slow for.
@@ -171,9 +177,13 @@ impl DropReason {
     pub const fn is_overflow(self) -> bool {
         match self {
             Self::QueueNewest | Self::QueueOldest | Self::QueueDisconnect => true,
-            Self::Offline | Self::Expired | Self::TooLarge | Self::SessionEnded | Self::Refused => {
-                false
-            }
+            Self::Offline
+            | Self::Expired
+            | Self::TooLarge
+            | Self::SessionEnded
+            | Self::Refused
+            | Self::OutsideMount
+            | Self::PayloadTooLarge => false,
         }
     }
 
@@ -189,6 +199,8 @@ impl DropReason {
             Self::TooLarge => "larger than the client takes",
             Self::SessionEnded => "session ended",
             Self::Refused => "refused by the client",
+            Self::OutsideMount => "outside of the mount point",
+            Self::PayloadTooLarge => "payload larger than allowed",
         }
     }
 }

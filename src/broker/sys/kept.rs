@@ -21,9 +21,10 @@ use std::rc::Rc;
 use super::presence::{About, Wanted, topic};
 use super::{SYSTEM, table};
 use crate::broker::{Broker, Effects};
-use crate::codec::{QoS, SubscribeOptions};
+use crate::codec::QoS;
 use crate::message::{Message, Parts};
-use crate::session::{Session, SessionId};
+use crate::router::Subscriber;
+use crate::session::{Held, Session, SessionId};
 use crate::time::Time;
 use crate::topic_matcher::{Filter, Topic};
 
@@ -62,7 +63,7 @@ impl Broker {
         now: Time,
         id: SessionId,
         filter: &str,
-        (wanted, after): ((SubscribeOptions, u32), Option<&str>),
+        (wanted, after): ((Held, Subscriber), Option<&str>),
         effects: &mut Effects,
     ) -> Option<Kept> {
         let start = number(after)?;

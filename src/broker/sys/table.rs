@@ -121,6 +121,8 @@ pub const STATISTICS: &[Statistic] = &[
     row("publish/messages/dropped/too-large", dropped!(TooLarge)),
     row("publish/messages/dropped/session-ended", dropped!(SessionEnded)),
     row("publish/messages/dropped/refused", dropped!(Refused)),
+    row("publish/messages/dropped/outside-mount", dropped!(OutsideMount)),
+    row("publish/messages/dropped/payload-too-large", dropped!(PayloadTooLarge)),
     row("publish/bytes/received", |broker, _| broker.counters.payload_received),
     row("publish/bytes/sent", |broker, _| broker.counters.payload_sent),
     row("packet/out/count", |broker, _| broker.traffic.waiting() as u64),
