@@ -88,6 +88,41 @@ fn without_an_interval_nothing_is_published() {
     assert!(pings(&client), "an answer and nothing before it");
 }
 
+#[test]
+fn a_reload_begins_and_ends_it() {
+    let directory = Directory::new();
+    let base = "allow_anonymous true\nuser root\nlistener 0 127.0.0.1\nlog_timestamp false\n";
+    let daemon = Daemon::configured(&directory, &format!("{base}sys_interval 0\n"));
+    let address = daemon.address();
+    let mut client = connected(address, CONNECT_V311);
+    subscribe(&mut client, "$SYS/broker/uptime");
+    let mut reader = connected(address, CONNECT_V5);
+    reader.write_all(b"\x82\x17\x00\x01\x00\x00\x11$SYS/broker/log/#\x00").unwrap();
+    reader.read_exact(&mut [0; 6]).unwrap();
+    let reload = |configuration: &str| {
+        directory.configure(configuration);
+        daemon.signal("HUP");
+        daemon.line_with("Configuration read again");
+    };
+    reload(&format!("{base}sys_interval 1\nlog_dest stderr\nlog_dest topic\n"));
+    assert_eq!(message(&mut client).1, "$SYS/broker/uptime");
+    // What was logged since it was to be published.
+    let mut first = [0; 1];
+    reader.read_exact(&mut first).unwrap();
+    assert_eq!(first[0], 0x30);
+    reload(&format!("{base}sys_interval 0\n"));
+    client.write_all(b"\xc0\x00").unwrap();
+    // Numbers that were on their way, the answer, and then no more: not even to who comes anew.
+    let mut rest = Vec::new();
+    while !rest.ends_with(b"\xd0\x00") {
+        let mut byte = [0; 1];
+        client.read_exact(&mut byte).unwrap();
+        rest.extend(byte);
+    }
+    subscribe(&mut client, "$SYS/#");
+    assert!(pings(&client));
+}
+
 /// Says goodbye, and waits until that has been heard.
 fn rest_of(mut client: TcpStream) {
     client.write_all(b"\xe0\x00").unwrap();

@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
-use crate::broker::{Effect, Effects, MessageRef, Outgoing, Target};
-use crate::codec::{Decoder, PublishRef};
+use crate::broker::{Effect, Effects, MessageRef, Options, Outgoing, Target};
+use crate::codec::{self, Decoder, Limits, PublishRef};
 use crate::message::Message;
 use crate::persistence::{Disk, Seq};
 use crate::session::ConnId;
@@ -186,5 +186,16 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             }
             Phase::Flushing | Phase::Shut | Phase::Dead => {}
         }
+    }
+}
+
+/// The bounds of packets that the options set.
+pub(super) fn limits(options: &Options) -> Limits {
+    Limits {
+        packet: match options.max_packet_size {
+            0 => codec::PACKET_MAX,
+            max => max as usize,
+        },
+        connect: options.max_connect_size as usize,
     }
 }

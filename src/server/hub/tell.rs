@@ -10,16 +10,19 @@ use crate::persistence::Disk;
 use crate::session::Authority;
 use crate::time::Time;
 
+use super::perform::limits;
 use super::{Hub, Socket};
 
 impl<S: Socket, D: Disk> Hub<S, D> {
-    /// The configuration was read again: the broker goes by the new one.
+    /// The configuration was read again: hub and broker go by the new one.
     pub fn configure(
         &mut self,
         now: Time,
         options: Options,
         authority: Option<Box<dyn Authority>>,
     ) {
+        self.limits = limits(&options);
+        self.flush_from = options.room as usize / 2;
         self.tell(now, Event::Configured { options: Box::new(options), authority });
     }
 
