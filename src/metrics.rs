@@ -2,7 +2,8 @@
 //!
 //! Owns: the numbers that say how a broker is doing. [`Gauge`] counts the bytes everything alive
 //! takes, by kind: charged when a thing is created, released when it is dropped, so that a limit
-//! on memory can be enforced by asking and needs no search. [`Counters`] only ever grow.
+//! on memory can be enforced by asking and needs no search. [`Counters`] and [`Traffic`] only ever
+//! grow, but for what waits.
 //!
 //! Never measures the process: what the allocator makes of it is the allocator's.
 
@@ -30,10 +31,24 @@ pub enum Kind {
 
 const KINDS: usize = 7;
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; KINDS] = [
+        Self::Message,
+        Self::Session,
+        Self::Subscription,
+        Self::Retained,
+        Self::Queue,
+        Self::Output,
+        Self::Connection,
+    ];
+}
+
 /// Bytes in use, by kind.
 #[derive(Debug, Default)]
 pub struct Gauge {
     bytes: [Cell<usize>; KINDS],
+    messages: Cell<usize>,
 }
 
 impl Gauge {
@@ -47,6 +62,24 @@ impl Gauge {
     #[must_use]
     pub fn total(&self) -> usize {
         self.bytes.iter().map(Cell::get).sum()
+    }
+
+    /// How many messages are kept.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.messages.get()
+    }
+
+    /// Counts a message more, of so many bytes.
+    pub fn charge_message(&self, bytes: usize) {
+        self.messages.set(self.messages.get() + 1);
+        self.charge(Kind::Message, bytes);
+    }
+
+    /// Counts a message less, of so many bytes.
+    pub fn release_message(&self, bytes: usize) {
+        self.messages.set(self.messages.get() - 1);
+        self.release(Kind::Message, bytes);
     }
 
     /// Counts `bytes` more.
@@ -132,6 +165,40 @@ pub enum DropReason {
 const DROPS: usize = 12;
 
 impl DropReason {
+    /// All of them.
+    pub const ALL: [Self; DROPS] = [
+        Self::QueueNewest,
+        Self::QueueOldest,
+        Self::QueueDisconnect,
+        Self::Offline,
+        Self::Expired,
+        Self::TooLarge,
+        Self::SessionEnded,
+        Self::Refused,
+        Self::QueueRefused,
+        Self::Memory,
+        Self::OutsideMount,
+        Self::PayloadTooLarge,
+    ];
+
+    /// Whether it was for want of room in a queue: what the receiver was too slow for.
+    #[must_use]
+    pub const fn is_overflow(self) -> bool {
+        match self {
+            Self::QueueNewest | Self::QueueOldest | Self::QueueDisconnect | Self::QueueRefused => {
+                true
+            }
+            Self::Offline
+            | Self::Expired
+            | Self::TooLarge
+            | Self::SessionEnded
+            | Self::Refused
+            | Self::Memory
+            | Self::OutsideMount
+            | Self::PayloadTooLarge => false,
+        }
+    }
+
     /// What a log line calls it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -219,7 +286,82 @@ impl Refusal {
     }
 }
 
-/// What has happened since the start.
+/// Packets of each type, by the number the standard gives it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packets([Cell<u64>; 16]);
+
+impl Packets {
+    /// Counts one.
+    #[inline]
+    pub fn count(&self, number: u8) {
+        self.add(number, 1);
+    }
+
+    /// Counts so many.
+    #[inline]
+    pub fn add(&self, number: u8, count: u64) {
+        let cell = &self.0[usize::from(number & 15)];
+        cell.set(cell.get() + count);
+    }
+
+    /// How many there were of a type.
+    #[must_use]
+    pub const fn of(&self, number: u8) -> u64 {
+        self.0[(number & 15) as usize].get()
+    }
+
+    /// How many there were of all types.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(Cell::get).sum()
+    }
+}
+
+/// Bytes as the network sees them. The server counts them where they pass.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    received: Cell<u64>,
+    sent: Cell<u64>,
+    waiting: Cell<usize>,
+}
+
+impl Traffic {
+    /// So many bytes came.
+    pub fn came(&self, bytes: usize) {
+        self.received.set(self.received.get() + bytes as u64);
+    }
+
+    /// So many bytes left.
+    pub fn left(&self, bytes: usize) {
+        self.sent.set(self.sent.get() + bytes as u64);
+    }
+
+    /// So many packets wait to leave.
+    pub fn wait(&self, packets: usize) {
+        self.waiting.set(packets);
+    }
+
+    /// Bytes that came.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        self.received.get()
+    }
+
+    /// Bytes that left.
+    #[must_use]
+    pub const fn sent(&self) -> u64 {
+        self.sent.get()
+    }
+
+    /// Packets that waited to leave when that was last looked at.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.waiting.get()
+    }
+}
+
+/// What has happened since the start. Nothing in here counts what the broker itself publishes,
+/// except `sent`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Connections accepted.
@@ -228,12 +370,16 @@ pub struct Counters {
     pub connects: u64,
     /// CONNECTs refused.
     pub refused: u64,
-    /// Packets of any kind taken.
-    pub packets_received: u64,
-    /// PUBLISH packets taken.
-    pub publishes_received: u64,
-    /// PUBLISH packets handed to connections.
-    pub publishes_sent: u64,
+    /// Packets taken.
+    pub received: Packets,
+    /// Packets handed to connections.
+    pub sent: Packets,
+    /// Payloads of the PUBLISH packets taken, in bytes.
+    pub payload_received: u64,
+    /// Clients' messages handed to connections.
+    pub messages_sent: u64,
+    /// Their payloads, in bytes.
+    pub payload_sent: u64,
     /// Sessions that expired.
     pub sessions_expired: u64,
     dropped: [u64; DROPS],
@@ -241,6 +387,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Counts a message of a client's, handed to so many connections.
+    #[inline]
+    pub const fn send(&mut self, payload: usize, connections: usize) {
+        self.messages_sent += connections as u64;
+        self.payload_sent += payload as u64 * connections as u64;
+    }
+
     /// Counts one message dropped for `reason`.
     pub const fn drop_one(&mut self, reason: DropReason) {
         self.dropped[reason as usize] += 1;
@@ -267,5 +420,40 @@ impl Counters {
     #[must_use]
     pub const fn refusals(&self, what: Refusal) -> u64 {
         self.refusals[what as usize]
+    }
+
+    /// How many messages were dropped because a queue was full.
+    #[must_use]
+    pub fn overflown(&self) -> u64 {
+        let overflows = DropReason::ALL.into_iter().filter(|reason| reason.is_overflow());
+        overflows.map(|reason| self.dropped(reason)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_of_kinds_and_reasons_are_whole() {
+        assert!(Kind::ALL.into_iter().enumerate().all(|(place, kind)| kind as usize == place));
+        let mut reasons = DropReason::ALL.into_iter().enumerate();
+        assert!(reasons.all(|(place, reason)| reason as usize == place));
+    }
+
+    #[test]
+    fn packets_are_counted_by_their_numbers() {
+        let packets = Packets::default();
+        packets.count(3);
+        packets.add(3, 2);
+        packets.count(15);
+        assert_eq!((packets.of(3), packets.of(15), packets.of(1), packets.total()), (3, 1, 0, 4));
+    }
+
+    #[test]
+    fn only_full_queues_overflow() {
+        let mut counters = Counters::default();
+        DropReason::ALL.into_iter().for_each(|reason| counters.drop_one(reason));
+        assert_eq!((counters.overflown(), counters.dropped_in_all()), (4, DROPS as u64));
     }
 }

@@ -25,7 +25,7 @@ impl Broker {
     /// Each accepted connection has one session that knows it; no window or room is overdrawn;
     /// each deadline has a timer that is not later.
     fn check_links(&self) {
-        let mut waiting = 0;
+        let (mut there, mut waiting) = (0, 0);
         for (conn, link) in self.links.iter() {
             let due = link.deadline();
             let armed = self.links.armed(conn);
@@ -34,6 +34,7 @@ impl Broker {
                 assert!(self.timers.has(armed, Timer::Link(conn.slot)), "{conn:?} has its entry");
             }
             let Link::Online(online) = link else { continue };
+            there += 1;
             assert_eq!(
                 self.store.session(online.session).conn,
                 Some(conn),
@@ -52,6 +53,7 @@ impl Broker {
             }
         }
         assert_eq!(waiting, self.waiting.len(), "nobody else has a place");
+        assert_eq!(self.online_count(), there, "who is there is counted");
     }
 
     /// What sessions and router know of each other agrees; a session without connection outlives

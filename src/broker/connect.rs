@@ -293,6 +293,7 @@ impl Broker {
             self.stop_reading(conn, effects);
         }
         self.pump(now, session, effects);
+        self.on_arrival(now, conn, effects);
     }
 
     /// The entry of the CONNECT deadline may stay as the first entry of the next one, unless the

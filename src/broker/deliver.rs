@@ -16,7 +16,7 @@ use super::link::Online;
 use super::source::{Source, Terms, remaining};
 use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, MessageRef, Options, Overflow, Seq, Shown, Target};
-use crate::codec::{PacketId, QoS, ReasonCode};
+use crate::codec::{PacketId, PacketType, QoS, ReasonCode};
 use crate::message::{Delivery, Message, Parts};
 use crate::metrics::DropReason;
 use crate::persistence::Change;
@@ -61,7 +61,7 @@ impl Broker {
     pub(super) fn emit(&mut self, start: usize, source: &mut Source<'_>, effects: &mut Effects) {
         let len = effects.targets.len() - start;
         if len > 0 {
-            self.counters.publishes_sent += len as u64;
+            self.count_sent(len, source.is_own, source.parts.payload.len());
             let message = source.message(&mut self.store);
             effects.list.push(Effect::Deliver { message, start: count(start), len: count(len) });
         }
@@ -78,6 +78,9 @@ impl Broker {
         let session = self.store.session(to);
         let found = session.conn.and_then(|conn| Some((conn, self.links.online_mut(conn)?)));
         let Some((conn, online)) = found else {
+            if source.is_own {
+                return; // It is for those who are there.
+            }
             if terms.qos == QoS::AtMostOnce && !self.options.queue_qos0_messages {
                 return self.counters.drop_one(DropReason::Offline);
             }
@@ -85,7 +88,12 @@ impl Broker {
         };
         if online.names.is_some() {
             let Some(skip) = online.skip(source.parts.topic) else {
-                return self.note_outside(conn);
+                // Whom a mount point keeps from what the broker says misses nothing of a
+                // client's.
+                if !source.is_own {
+                    self.note_outside(conn);
+                }
+                return;
             };
             terms.skip = skip;
         }
@@ -169,7 +177,7 @@ impl Broker {
             if self.store.session(to).queue.is_some() {
                 self.note_dropping(to, "newest of QoS 0");
             }
-            return self.counters.drop_one(DropReason::Memory);
+            return self.drop_from(to, DropReason::Memory);
         }
         let len = source.parts.len();
         let is_full =
@@ -179,27 +187,42 @@ impl Broker {
                 Overflow::DropOldest if !self.is_full(None, len) => {
                     self.note_dropping(to, "oldest");
                     while is_full(self) {
-                        self.counters.drop_one(DropReason::QueueOldest);
+                        self.drop_from(to, DropReason::QueueOldest);
                         self.change(to, Change::Unqueued, effects);
                     }
                     self.note_dropping(to, "");
                 }
                 Overflow::Disconnect if self.store.session(to).conn.is_some() => {
-                    self.counters.drop_one(DropReason::QueueDisconnect);
+                    self.drop_from(to, DropReason::QueueDisconnect);
                     return self.doom(to);
                 }
                 Overflow::DropNewest | Overflow::DropOldest | Overflow::Disconnect => {
                     self.note_dropping(to, "newest");
-                    return self.counters.drop_one(DropReason::QueueNewest);
+                    return self.drop_from(to, DropReason::QueueNewest);
                 }
                 Overflow::Refuse => {
                     self.note_dropping(to, "newest");
-                    return self.counters.drop_one(DropReason::QueueRefused);
+                    return self.drop_from(to, DropReason::QueueRefused);
                 }
             }
         }
         let delivery = delivery(Some(source.keep(&mut self.store)), terms);
         self.change(to, Change::Queued(delivery), effects);
+    }
+
+    /// Counts a message that a session was too slow for.
+    fn drop_from(&mut self, id: SessionId, reason: DropReason) {
+        self.counters.drop_one(reason);
+        self.on_dropped(id);
+    }
+
+    /// Counts a message that was handed to so many connections.
+    #[inline]
+    fn count_sent(&mut self, connections: usize, is_own: bool, payload: usize) {
+        self.counters.sent.add(PacketType::Publish as u8, connections as u64);
+        if !is_own {
+            self.counters.send(payload, connections);
+        }
     }
 
     /// Whether a queue has no place for `len` bytes more.
@@ -256,7 +279,7 @@ impl Broker {
     ) {
         let len = effects.targets.len() - start;
         if len > 0 {
-            self.counters.publishes_sent += len as u64;
+            self.count_sent(len, message.publisher.is_none(), message.payload().len());
             let message = MessageRef::Shared(Rc::clone(message));
             effects.list.push(Effect::Deliver { message, start: count(start), len: count(len) });
         }

@@ -85,6 +85,7 @@ impl Broker {
     }
 
     pub(super) fn send(&self, conn: ConnId, packet: Packet, after: Seq, effects: &mut Effects) {
+        self.counters.sent.count(packet.number());
         let what = Outgoing::Packet(Box::new(packet));
         effects.list.push(Effect::Send { conn, what, after });
     }
@@ -98,6 +99,7 @@ impl Broker {
         after: Seq,
         effects: &mut Effects,
     ) {
+        self.counters.sent.count(kind.number());
         let what = Outgoing::Ack(kind, Ack::new(packet_id, reason));
         effects.list.push(Effect::Send { conn, what, after });
     }

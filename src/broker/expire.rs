@@ -27,11 +27,13 @@ impl Broker {
                 }
                 Timer::Session(number) => self.on_session_due(now, number, effects),
                 Timer::Scan => self.on_scan_due(now, effects),
+                Timer::List => self.on_list_due(now),
             }
         }
         while let Some(topic) = self.store.expired_retained(now) {
             self.unretain(&topic, effects);
         }
+        self.on_sys(now, effects);
     }
 
     fn on_link_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
@@ -70,7 +72,7 @@ impl Broker {
             self.dismiss(now, conn, code, Some("keep alive exceeded"), effects);
         } else if online.stalled_by <= now {
             warn!(target: CONNECTION, "Client {who} takes nothing, disconnecting.");
-            self.detach(now, conn, true, effects);
+            self.detach(now, conn, true, "takes nothing", effects);
             effects.list.push(Effect::Abort { conn });
         } else {
             self.arm_link(conn);

@@ -40,6 +40,9 @@ impl Broker {
         }
         // With nobody whose filter matches, it is not for this group.
         let (highest, is_anybody_there) = self.audience(group, source);
+        if source.is_own && !is_anybody_there {
+            return; // It is for those who are there.
+        }
         let Some(highest) = highest.map(|highest| highest.max(source.parts.qos)) else { return };
         let is_qos0 = highest == QoS::AtMostOnce;
         if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {

@@ -26,6 +26,7 @@
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
 //!        - fault.rs       what a peer does that ends its connection, and how it ends
 //!        - expire.rs      what happens because time has passed
+//!        - sys           what the broker itself publishes: numbers, who is there
 //!        - process.rs     storage that is behind, the end of the process
 //! ```
 //!
@@ -50,6 +51,7 @@ mod fault;
 mod group;
 mod limits;
 mod link;
+mod look;
 mod memory;
 mod names;
 mod options;
@@ -63,16 +65,15 @@ mod snapshot;
 mod source;
 mod store;
 mod subscribe;
+pub mod sys;
 pub mod target;
 mod timers;
 mod trace;
 mod wait;
 mod welcome;
 
-use std::rc::Rc;
-
-use crate::codec::{Incoming, Packet, PublishRef};
-use crate::metrics::{Counters, Gauge};
+use crate::codec::{Incoming, Packet, PacketType, PublishRef};
+use crate::metrics::{Counters, Traffic};
 pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
@@ -88,6 +89,7 @@ use memory::Memory;
 pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};
 use store::Store;
+use sys::Sys;
 use timers::{Timer, Timers};
 use wait::Waiting;
 
@@ -104,10 +106,14 @@ pub struct Broker {
     scan_at: Time,
     /// Sessions whose retained messages one go did not reach, the first to go on first.
     scanning: Vec<SessionId>,
+    /// The session and its subscription that is logged next, while they are logged.
+    listing: Option<(usize, usize)>,
     /// When topics of retained messages were last looked at for filters with wildcards, and how
     /// many since then.
     scanned: (Time, usize),
     counters: Counters,
+    traffic: Traffic,
+    sys: Sys,
     rng: Rng,
     /// Of the newest record.
     seq: Seq,
@@ -147,8 +153,11 @@ impl Broker {
             timers: Timers::default(),
             scan_at: Time::NEVER,
             scanning: Vec::new(),
+            listing: None,
             scanned: (Time::NEVER, 0),
             counters: Counters::default(),
+            traffic: Traffic::default(),
+            sys: Sys::default(),
             rng,
             seq: Seq(0),
             ended: Seq(0),
@@ -192,6 +201,7 @@ impl Broker {
     }
 
     fn handle_quietly(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
+        self.sys.is_awake = true;
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
             Event::Published { conn, publish } => self.on_published(now, conn, publish, effects),
@@ -202,6 +212,7 @@ impl Broker {
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
+            Event::Logged { topic, text } => self.publish_own(now, topic, text, false, effects),
             Event::Configured { options, authority } => {
                 self.on_configured(now, *options, authority, effects);
             }
@@ -223,44 +234,10 @@ impl Broker {
     /// When [`Event::Tick`] is to come, if ever. Later than the last `Tick` was.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let deadlines = [self.timers.deadline(), self.store.next_expiry()];
-        deadlines.into_iter().flatten().min()
-    }
-
-    /// What has happened so far.
-    #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// Bytes in use, by kind; to be charged for what lies outside the core too.
-    #[must_use]
-    pub const fn gauge(&self) -> &Rc<Gauge> {
-        &self.store.gauge
-    }
-
-    /// How many sessions there are, connected or not.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.store.len()
-    }
-
-    /// How many subscriptions there are.
-    #[must_use]
-    pub const fn subscriptions(&self) -> usize {
-        self.store.router.subscriptions()
-    }
-
-    /// How many PUBLISH packets wait for memory or for a place in a queue.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// How many topics have a retained message.
-    #[must_use]
-    pub fn retained(&self) -> usize {
-        self.store.router.retained.len()
+        let timer = self.timers.deadline().unwrap_or(Time::NEVER);
+        let expiry = self.store.next_expiry().unwrap_or(Time::NEVER);
+        let at = timer.min(expiry).min(self.sys_deadline());
+        (at < Time::NEVER).then_some(at)
     }
 
     fn on_published(
@@ -274,7 +251,7 @@ impl Broker {
             return self.on_received(now, conn, Incoming::Publish(*publish), effects);
         };
         online.heard(now);
-        self.counters.packets_received += 1;
+        self.counters.received.count(PacketType::Publish as u8);
         let is_mounted = online.is_mounted();
         if let Err(fault) = self.on_publish(now, conn, publish, is_mounted, effects) {
             self.fail(now, conn, fault, effects);
@@ -290,7 +267,7 @@ impl Broker {
         packet: Incoming<'_>,
         effects: &mut Effects,
     ) {
-        self.counters.packets_received += 1;
+        self.counters.received.count(packet.number());
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
             Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
@@ -319,6 +296,7 @@ impl Broker {
             }
             Incoming::Ack(kind, ack) => self.on_ack(now, conn, kind, &ack, effects),
             Incoming::PingReq => {
+                self.counters.sent.count(PacketType::PingResp as u8);
                 let what = Outgoing::PingResp;
                 effects.list.push(Effect::Send { conn, what, after: Seq(0) });
                 Ok(())

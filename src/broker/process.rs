@@ -22,7 +22,10 @@ impl Broker {
         authority: Option<Box<dyn Authority>>,
         effects: &mut Effects,
     ) {
-        self.options = options;
+        let interval = std::mem::replace(&mut self.options, options).sys_interval;
+        if interval != self.options.sys_interval {
+            self.set_interval();
+        }
         self.is_limited = is_limited(&self.options) || !self.waiting.is_empty();
         self.waiting.free_all();
         self.forget_last_topics();

@@ -33,7 +33,7 @@ impl Broker {
         is_mounted: bool,
         effects: &mut Effects,
     ) -> Result<(), Fault> {
-        self.counters.publishes_received += 1;
+        self.counters.payload_received += publish.payload.len() as u64;
         if publish.qos == QoS::AtMostOnce && !publish.retain {
             // Nothing to check, nothing to answer.
             return self.take_in(now, conn, publish, is_mounted, effects).map(drop);

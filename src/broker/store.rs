@@ -82,6 +82,11 @@ impl Store {
         self.sessions.len()
     }
 
+    /// Sessions have numbers below this.
+    pub(super) fn places(&self) -> usize {
+        self.sessions.capacity()
+    }
+
     /// All sessions there are.
     pub(super) fn iter(&self) -> impl Iterator<Item = (SessionId, &Session)> {
         self.sessions.iter().map(|(key, session)| (SessionId(count(key)), session))

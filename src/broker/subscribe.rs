@@ -5,6 +5,7 @@
 //! Never sends retained messages itself: a subscription that is owed them gets a cursor.
 
 use super::names::{mounted, root};
+use super::sys::is_own;
 use super::target::{SUBSCRIBE, UNSUBSCRIBE};
 use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{
@@ -53,6 +54,7 @@ impl Broker {
                 }
             });
         }
+        self.know(now);
         let session = self.online(conn).session;
         let packet_id = subscribe.packet_id;
         let answer = SubAck { packet_id, reasons, properties: None };
@@ -167,7 +169,7 @@ impl Broker {
             Ok(topic) => retained.get(topic.as_str()).is_some(),
             Err(_) => !retained.is_empty(),
         };
-        wants && has
+        wants && (has || self.options.sys_interval > 0 && is_own(filter.pattern()))
     }
 
     /// The first member that outlives its connection makes what waits durable.

@@ -139,6 +139,8 @@ pub struct Router {
     subscriptions: usize,
     /// The tree of filters, and each subscription at both of its ends.
     charge: Charge,
+    /// How many of them are shared.
+    shared: usize,
     /// Bytes of the mount point in front of a subscription's pattern, where a wildcard follows it:
     /// there its client's names begin.
     roots: Map<(SessionId, NodeId, u32), u16>,
@@ -157,6 +159,7 @@ impl Router {
             retained: Topics::new(),
             subscriptions: 0,
             charge: Charge::new(gauge, Kind::Subscription, 0),
+            shared: 0,
             roots: map(seed),
             gauge: Rc::clone(gauge),
         }
@@ -166,6 +169,18 @@ impl Router {
     #[must_use]
     pub const fn subscriptions(&self) -> usize {
         self.subscriptions
+    }
+
+    /// How many of the subscriptions are shared.
+    #[must_use]
+    pub const fn shared(&self) -> usize {
+        self.shared
+    }
+
+    /// Whether there is a filter whose first level is `level`, shared or not.
+    #[must_use]
+    pub fn has_below(&self, level: &str) -> bool {
+        self.tree.has_below(level)
     }
 
     /// Changes whenever the answer of [`matches`](Self::matches) may.
@@ -194,6 +209,7 @@ impl Router {
         };
         self.subscriptions += usize::from(old.is_none());
         self.weigh();
+        self.shared += usize::from(old.is_none() && held.group != 0);
         (held, old.is_none())
     }
 
@@ -210,6 +226,7 @@ impl Router {
             removed
         };
         self.subscriptions -= usize::from(removed.is_some());
+        self.shared -= usize::from(removed.is_some() && held.group != 0);
         self.set_root(session, held, 0);
         let subscribers = self.tree.value(held.node);
         if subscribers.direct.is_empty() && subscribers.groups.is_empty() {

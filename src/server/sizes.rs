@@ -33,7 +33,7 @@ const CONNECTION: &[Row] = &[
     ("if it has come near a limit", Broker::BRAKE_BYTES, 56),
     ("while its PUBLISH waits for room", Broker::WAIT_BYTES, 48),
     ("if it has a deadline", Broker::TIMER_BYTES, 16),
-    ("while something waits to be written", Output::BUFFERS_BYTES, 120),
+    ("while something waits to be written", Output::BUFFERS_BYTES, 128),
     ("if it was given topic aliases", Output::ALIASES_BYTES, 24),
 ];
 
@@ -42,7 +42,7 @@ const SESSION: &[Row] = &[
     ("if something waits", size_of::<Queue>(), 80),
     ("if QoS 1 or 2 was sent", size_of::<Outbound<Delivery>>(), 56),
     ("if QoS 2 was received", size_of::<Inbound>(), 32),
-    ("if it has a Will or something else that is rare", size_of::<Rare>(), 56),
+    ("if it has a Will or something else that is rare", size_of::<Rare>(), 64),
 ];
 
 const SUBSCRIPTION: &[Row] = &[

@@ -82,11 +82,14 @@ pub struct Rare {
     pub will: Option<Will>,
     /// Retained messages still to be sent, a filter at a time.
     pub cursors: Cursors,
+    /// Messages it has lost for want of room in its queue.
+    pub dropped: u64,
 }
 
 impl Rare {
     fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.will.is_none() && self.cursors.is_empty()
+        let is_plain = self.groups.is_empty() && self.will.is_none() && self.cursors.is_empty();
+        is_plain && self.dropped == 0
     }
 }
 
@@ -140,6 +143,12 @@ impl Session {
     #[must_use]
     pub fn will(&self) -> Option<&Will> {
         self.rare.as_ref()?.will.as_ref()
+    }
+
+    /// Messages it has lost for want of room in its queue.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.dropped)
     }
 
     /// Retained messages still to be sent, if there are any.

@@ -65,9 +65,12 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(options: Options, seed: u64) -> Self {
+        let now = Time::from_ms(1_700_000_000_000);
+        let mut broker = Broker::new(options.clone(), Box::new(AllowAll), seed);
+        broker.begin(now);
         Self {
-            broker: Broker::new(options.clone(), Box::new(AllowAll), seed),
-            now: Time::from_ms(1_700_000_000_000),
+            broker,
+            now,
             disk: Disk::default(),
             options,
             seed,
@@ -214,6 +217,7 @@ impl Machine {
         for record in &self.disk.records()[..count] {
             broker.replay(record.clone()).expect("records fit together");
         }
+        broker.begin(self.now);
         broker
     }
 

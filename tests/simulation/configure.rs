@@ -58,6 +58,8 @@ impl World {
             (options.max_queued_messages, options.max_queued_bytes) = (0, 0);
         }
         options.memory_limit = 0;
+        // And a broker that looks at itself never comes to rest.
+        options.sys_interval = 0;
         self.configure_as(options);
         for client in 0..self.peers.len() {
             self.peers[client].is_stalled = false;

@@ -199,6 +199,7 @@ fn options(rng: &mut Rng) -> Options {
         stalled_timeout_ms: *pick(rng, &[2000, 10_000, 60_000]),
         room: *pick(rng, &[1, 40, 200, 2 << 20]),
         retained_budget: *pick(rng, &[1, 2, 4096]),
+        sys_interval: *pick(rng, &[0, 0, 1, 10]),
         ..Options::default()
     }
 }

@@ -28,6 +28,7 @@ mod bury;
 mod census;
 mod perform;
 mod read;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -249,13 +250,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.nap(now)
     }
 
-    /// The process is about to end: the broker says so to its clients.
-    pub fn stop(&mut self, now: Time) {
-        self.tell(now, Event::Stopping);
-    }
-
     fn tick(&mut self, now: Time) {
         if self.broker.deadline().is_some_and(|at| at <= now) {
+            self.broker.traffic().wait(self.pool.packets());
             self.tell(now, Event::Tick);
         }
         while let Some(&(at, conn)) = self.leaving.front()

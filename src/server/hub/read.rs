@@ -91,6 +91,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                         }
                     }
                     spent += count;
+                    self.broker.traffic().came(count);
                     self.decode(now, conn, &scratch[..count]);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

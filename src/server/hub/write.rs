@@ -38,6 +38,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     pub(super) fn flush(&mut self, slot: u32, budget: usize) {
         let connection = &mut self.connections[slot as usize];
         let done = connection.output.flush(&mut self.pool, &mut connection.socket, budget);
+        self.broker.traffic().left(done.bytes);
         if done.is_blocked {
             connection.flags.clear(Flags::WRITABLE);
         }
