@@ -25,9 +25,11 @@ pub enum Kind {
     Queue,
     /// Bytes waiting to be read by a peer or decoded from one.
     Output,
+    /// What is kept for each connection, whoever it is.
+    Connection,
 }
 
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 impl Kind {
     /// All of them.
@@ -38,6 +40,7 @@ impl Kind {
         Self::Retained,
         Self::Queue,
         Self::Output,
+        Self::Connection,
     ];
 }
 
@@ -148,6 +151,10 @@ pub enum DropReason {
     SessionEnded,
     /// The client refused it.
     Refused,
+    /// The session's queue was full, and nobody could be told or made to wait.
+    QueueRefused,
+    /// QoS 0 for a queue while memory was short.
+    Memory,
     /// Its topic is not below the mount point of the client's connection.
     OutsideMount,
     /// Its payload was larger than allowed: it was not taken at all.
@@ -155,7 +162,7 @@ pub enum DropReason {
 }
 
 /// How many reasons there are.
-const DROPS: usize = 10;
+const DROPS: usize = 12;
 
 impl DropReason {
     /// All of them.
@@ -168,6 +175,8 @@ impl DropReason {
         Self::TooLarge,
         Self::SessionEnded,
         Self::Refused,
+        Self::QueueRefused,
+        Self::Memory,
         Self::OutsideMount,
         Self::PayloadTooLarge,
     ];
@@ -176,12 +185,15 @@ impl DropReason {
     #[must_use]
     pub const fn is_overflow(self) -> bool {
         match self {
-            Self::QueueNewest | Self::QueueOldest | Self::QueueDisconnect => true,
+            Self::QueueNewest | Self::QueueOldest | Self::QueueDisconnect | Self::QueueRefused => {
+                true
+            }
             Self::Offline
             | Self::Expired
             | Self::TooLarge
             | Self::SessionEnded
             | Self::Refused
+            | Self::Memory
             | Self::OutsideMount
             | Self::PayloadTooLarge => false,
         }
@@ -199,9 +211,78 @@ impl DropReason {
             Self::TooLarge => "larger than the client takes",
             Self::SessionEnded => "session ended",
             Self::Refused => "refused by the client",
+            Self::QueueRefused => "queue full, too late to refuse",
+            Self::Memory => "QoS 0 while memory is short",
             Self::OutsideMount => "outside of the mount point",
             Self::PayloadTooLarge => "payload larger than allowed",
         }
+    }
+}
+
+/// What was refused to a client that asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// To come in with a client id of such a length.
+    ClientId,
+    /// A PUBLISH or Will to a topic of such a length or depth.
+    Topic,
+    /// A subscription with a filter of such a length or depth.
+    Filter,
+    /// One more subscription than a client may have.
+    Subscriptions,
+    /// A retained message on one more topic than may have one.
+    Retained,
+    /// A PUBLISH for a session whose queue was full.
+    Queue,
+    /// To come in as a new client while memory was short.
+    MemoryConnect,
+    /// A retained message on a new topic while memory was short.
+    MemoryRetained,
+    /// A new subscription while memory was short.
+    MemorySubscription,
+    /// A PUBLISH while memory was short, and not before it had waited.
+    MemoryPublish,
+}
+
+/// How many kinds there are.
+const REFUSALS: usize = 10;
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; REFUSALS] = [
+        Self::ClientId,
+        Self::Topic,
+        Self::Filter,
+        Self::Subscriptions,
+        Self::Retained,
+        Self::Queue,
+        Self::MemoryConnect,
+        Self::MemoryRetained,
+        Self::MemorySubscription,
+        Self::MemoryPublish,
+    ];
+
+    /// What a log line calls it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClientId => "a client id that is too long",
+            Self::Topic => "a topic that is too long or too deep",
+            Self::Filter => "a filter that is too long or too deep",
+            Self::Subscriptions => "more subscriptions than allowed",
+            Self::Retained => "more retained messages than allowed",
+            Self::Queue => "a message for a full queue",
+            Self::MemoryConnect => "a new client while memory is short",
+            Self::MemoryRetained => "a retained message on a new topic while memory is short",
+            Self::MemorySubscription => "a new subscription while memory is short",
+            Self::MemoryPublish => "a message while memory is short",
+        }
+    }
+
+    /// This one in a set of them.
+    #[must_use]
+    pub const fn bit(self) -> u16 {
+        1 << self as u16
     }
 }
 
@@ -302,6 +383,7 @@ pub struct Counters {
     /// Sessions that expired.
     pub sessions_expired: u64,
     dropped: [u64; DROPS],
+    refusals: [u64; REFUSALS],
 }
 
 impl Counters {
@@ -327,6 +409,17 @@ impl Counters {
     #[must_use]
     pub fn dropped_in_all(&self) -> u64 {
         self.dropped.iter().sum()
+    }
+
+    /// Counts one refusal.
+    pub const fn refuse_one(&mut self, what: Refusal) {
+        self.refusals[what as usize] += 1;
+    }
+
+    /// How often `what` was refused.
+    #[must_use]
+    pub const fn refusals(&self, what: Refusal) -> u64 {
+        self.refusals[what as usize]
     }
 
     /// How many messages were dropped because a queue was full.
@@ -361,6 +454,6 @@ mod tests {
     fn only_full_queues_overflow() {
         let mut counters = Counters::default();
         DropReason::ALL.into_iter().for_each(|reason| counters.drop_one(reason));
-        assert_eq!((counters.overflown(), counters.dropped_in_all()), (3, DROPS as u64));
+        assert_eq!((counters.overflown(), counters.dropped_in_all()), (4, DROPS as u64));
     }
 }

@@ -10,11 +10,12 @@ use std::rc::Rc;
 
 use log::{debug, info};
 
-use super::link::Link;
+use super::link::{Link, Links};
 use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, End, Fault, Seq, Shown, Timer, name};
 use crate::codec::{self, Connect, Disconnect, Packet, ReasonCode, Version, Will};
 use crate::message::{Message, Parts};
+use crate::metrics::Kind;
 use crate::persistence::{Change, Record};
 use crate::session::{SessionId, Will as KeptWill};
 use crate::time::Time;
@@ -205,7 +206,9 @@ impl Broker {
             effects.list.push(Effect::Unjudge { conn });
         }
         self.disarm_link(conn);
-        self.links.vacate(conn);
+        if self.links.vacate(conn) {
+            self.store.gauge.release(Kind::Connection, Links::EACH);
+        }
     }
 
     /// Takes a connection from its session, which ends now or waits; why, for those who watch.
@@ -218,7 +221,9 @@ impl Broker {
         effects: &mut Effects,
     ) {
         self.disarm_link(conn);
+        self.forget_wait(conn);
         let Link::Online(online) = self.links.replace(conn, Link::Leaving) else { return };
+        self.forget_aliases(online.names.as_deref());
         let id = online.session;
         let session = self.store.session_mut(id);
         session.conn = None;

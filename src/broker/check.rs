@@ -25,7 +25,7 @@ impl Broker {
     /// Each accepted connection has one session that knows it; no window or room is overdrawn;
     /// each deadline has a timer that is not later.
     fn check_links(&self) {
-        let mut online = 0;
+        let (mut there, mut waiting) = (0, 0);
         for (conn, link) in self.links.iter() {
             let due = link.deadline();
             let armed = self.links.armed(conn);
@@ -33,14 +33,27 @@ impl Broker {
             if armed < Time::NEVER {
                 assert!(self.timers.has(armed, Timer::Link(conn.slot)), "{conn:?} has its entry");
             }
-            let Link::Online(link) = link else { continue };
-            online += 1;
-            assert_eq!(self.store.session(link.session).conn, Some(conn), "a session and its link");
-            assert!(link.quota <= link.quota_max, "a quota is not above its maximum");
-            let waits = link.charged > 0;
-            assert_eq!(waits, link.stalled_by < Time::NEVER, "who waits has a time to wait");
+            let Link::Online(online) = link else { continue };
+            there += 1;
+            assert_eq!(
+                self.store.session(online.session).conn,
+                Some(conn),
+                "a session and its link"
+            );
+            assert!(online.quota <= online.quota_max, "a quota is not above its maximum");
+            let waits = online.charged > 0;
+            assert_eq!(waits, online.stalled_by < Time::NEVER, "who waits has a time to wait");
+            let Some(brake) = &online.brake else { continue };
+            assert!(brake.is_sound(), "{brake:?} agrees with itself");
+            let is_silent = online.keep_alive_by == Time::NEVER;
+            assert!(!brake.is_on() || is_silent, "who is held need not be heard");
+            if let Some(wait) = &brake.wait {
+                waiting += 1;
+                assert!(self.waiting.is_at(wait, conn), "who waits has a place");
+            }
         }
-        assert_eq!(self.online_count(), online, "who is there is counted");
+        assert_eq!(waiting, self.waiting.len(), "nobody else has a place");
+        assert_eq!(self.online_count(), there, "who is there is counted");
     }
 
     /// What sessions and router know of each other agrees; a session without connection outlives

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use log::info;
 
 use super::entry::Refusal;
-use super::link::{Judging, Link};
+use super::link::{Judging, Link, Links};
 use super::target::CONNECTION;
 use super::{
     Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, Verdict, name, shown_user,
@@ -19,6 +19,7 @@ use super::{
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version,
 };
+use crate::metrics::Kind;
 use crate::session::{Admission, Credentials, Identity, Peer};
 use crate::time::Time;
 
@@ -30,6 +31,7 @@ impl Broker {
         self.counters.connections += 1;
         let by = now.plus_ms(self.options.connect_timeout_ms);
         self.links.open(conn, Link::Awaiting { peer, by });
+        self.store.gauge.charge(Kind::Connection, Links::EACH);
         self.arm_link(conn);
     }
 
@@ -77,6 +79,7 @@ impl Broker {
             user_name: connect.user_name.as_deref().map(Into::into),
             peer,
         };
+        self.check_lengths(&connect, is_assigned)?;
         self.check_connect(&connect, &identity)?;
         let properties = &connect.properties;
         let method = properties.authentication_method.as_ref().map(|method| {
@@ -229,10 +232,9 @@ impl Broker {
             Err(why) => return self.refuse(conn, (version, most), why, effects),
         };
         let existing = self.store.of_client(&who.identity.client_id);
-        let limit = self.options.max_sessions;
-        if existing.is_none() && limit > 0 && self.store.len() >= limit {
-            // 3.x: server unavailable.
-            let why = Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed");
+        if existing.is_none()
+            && let Some(why) = self.refuses_clients()
+        {
             return self.refuse(conn, (version, most), why, effects);
         }
         let before = self.seq;
@@ -288,7 +290,7 @@ impl Broker {
         let after = self.gate_since(before, session).max(self.ended);
         self.send(conn, Packet::ConnAck(answer), after, effects);
         if self.storage != Storage::Well {
-            self.hold(now, conn, true, effects);
+            self.stop_reading(conn, effects);
         }
         self.pump(now, session, effects);
         self.on_arrival(now, conn, effects);

@@ -46,6 +46,12 @@ impl Broker {
         self.store.router.subscriptions()
     }
 
+    /// How many PUBLISH packets wait for memory or for a place in a queue.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// How many topics have a retained message.
     #[must_use]
     pub fn retained(&self) -> usize {

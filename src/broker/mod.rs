@@ -2,7 +2,7 @@
 //!
 //! Owns: links, sessions, subscriptions, retained messages and every timer. One entrance,
 //! [`Broker::handle`]; one way out, the [`Effects`] it is given. Handlers live in files by packet
-//! and return `Result<(), Fault>`; one function here turns a fault into what the peer sees.
+//! and return `Result<(), Fault>`; one function turns a fault into what the peer sees.
 //!
 //! ```text
 //! handle - connect.rs     CONNECT, AUTH: who is let in
@@ -11,6 +11,12 @@
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
 //!        - names.rs       mount points, topic aliases
 //!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
+//!        - admit.rs       whether a PUBLISH is taken now, later or not
+//!        - brake.rs       who is not read from for a while
+//!        - wait.rs        a PUBLISH that waits for memory or for a place in a queue
+//!        - rate.rs        what a client may publish in a second
+//!        - limits.rs      what one client may have
+//!        - memory.rs      what is refused as memory becomes short
 //!        - source.rs      a message on its way, and what it takes of a connection
 //!        - deliver.rs     a message to one session: room, window, queue
 //!        - group.rs       a message to a shared subscription
@@ -18,6 +24,7 @@
 //!        - scan.rs        retained messages for those who subscribe
 //!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
+//!        - fault.rs       what a peer does that ends its connection, and how it ends
 //!        - expire.rs      what happens because time has passed
 //!        - sys           what the broker itself publishes: numbers, who is there
 //!        - process.rs     storage that is behind, the end of the process
@@ -30,7 +37,9 @@
 //! Never touches a socket, a clock, a file, a thread, or randomness but its seed.
 
 mod ack;
+mod admit;
 mod attach;
+mod brake;
 mod check;
 mod connect;
 mod deliver;
@@ -38,14 +47,18 @@ mod emit;
 mod entry;
 mod event;
 mod expire;
+mod fault;
 mod group;
+mod limits;
 mod link;
 mod look;
+mod memory;
 mod names;
 mod options;
 mod process;
 mod publish;
 mod pump;
+mod rate;
 mod scan;
 mod shown;
 mod snapshot;
@@ -56,11 +69,10 @@ pub mod sys;
 pub mod target;
 mod timers;
 mod trace;
+mod wait;
 mod welcome;
 
-use log::warn;
-
-use crate::codec::{self, Incoming, Packet, PacketType, PublishRef, ReasonCode, Version};
+use crate::codec::{Incoming, Packet, PacketType, PublishRef};
 use crate::metrics::{Counters, Traffic};
 pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
@@ -71,34 +83,15 @@ pub use crate::session::{ConnId, Peer};
 use crate::time::Time;
 
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
+use fault::Fault;
 use link::{Link, Links};
+use memory::Memory;
 pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};
 use store::Store;
 use sys::Sys;
-use target::CONNECTION;
 use timers::{Timer, Timers};
-
-/// What a peer did that ends its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fault {
-    code: ReasonCode,
-    what: &'static str,
-}
-
-impl Fault {
-    const fn new(code: ReasonCode, what: &'static str) -> Self {
-        Self { code, what }
-    }
-
-    const fn protocol(what: &'static str) -> Self {
-        Self::new(ReasonCode::PROTOCOL_ERROR, what)
-    }
-
-    const fn malformed(what: &'static str) -> Self {
-        Self::new(ReasonCode::MALFORMED_PACKET, what)
-    }
-}
+use wait::Waiting;
 
 /// An MQTT broker without input or output.
 pub struct Broker {
@@ -127,6 +120,10 @@ pub struct Broker {
     /// Of the newest record that ended a session.
     ended: Seq,
     storage: Storage,
+    /// Something may stop a publisher: a rate, a full queue, memory.
+    is_limited: bool,
+    waiting: Waiting,
+    memory: Memory,
     /// Set by `Stopping`: nobody is let in any more.
     is_stopping: bool,
     /// Connections to end when the event has been handled.
@@ -146,6 +143,7 @@ impl Broker {
     #[must_use]
     pub fn new(options: Options, authority: Box<dyn Authority>, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
+        let is_limited = process::is_limited(&options);
         Self {
             options,
             allows_all: authority.allows_all(),
@@ -164,6 +162,9 @@ impl Broker {
             seq: Seq(0),
             ended: Seq(0),
             storage: Storage::Well,
+            is_limited,
+            waiting: Waiting::default(),
+            memory: Memory::default(),
             is_stopping: false,
             doomed: Vec::new(),
             matches: Matches::default(),
@@ -221,6 +222,13 @@ impl Broker {
             Event::Tick => self.on_tick(now, effects),
         }
         self.dismiss_doomed(now, effects);
+        while self.is_limited {
+            self.go_on(now, effects);
+            if self.doomed.is_empty() {
+                break;
+            }
+            self.dismiss_doomed(now, effects);
+        }
         self.check();
     }
 
@@ -245,8 +253,11 @@ impl Broker {
         };
         online.heard(now);
         self.counters.received.count(PacketType::Publish as u8);
-        if let Err(fault) = self.on_publish(now, conn, publish, effects) {
+        let is_mounted = online.is_mounted();
+        if let Err(fault) = self.on_publish(now, conn, publish, is_mounted, effects) {
             self.fail(now, conn, fault, effects);
+        } else if self.is_limited {
+            self.pay(now, conn, publish, effects);
         }
     }
 
@@ -280,7 +291,10 @@ impl Broker {
         effects: &mut Effects,
     ) -> Result<(), Fault> {
         match packet {
-            Incoming::Publish(publish) => self.on_publish(now, conn, &publish, effects),
+            Incoming::Publish(publish) => {
+                let is_mounted = self.online(conn).is_mounted();
+                self.on_publish(now, conn, &publish, is_mounted, effects)
+            }
             Incoming::Ack(kind, ack) => self.on_ack(now, conn, kind, &ack, effects),
             Incoming::PingReq => {
                 self.counters.sent.count(PacketType::PingResp as u8);
@@ -310,48 +324,6 @@ impl Broker {
                 | Packet::PubRel(_)
                 | Packet::PubComp(_) => Err(Fault::protocol("a packet that only a server sends")),
             },
-        }
-    }
-
-    fn on_garbled(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        version: Option<Version>,
-        error: codec::Error,
-        effects: &mut Effects,
-    ) {
-        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
-            warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
-            self.refuse_garbled(conn, version, &error, effects);
-        } else {
-            let what = error.what();
-            self.fail(now, conn, Fault::new(ReasonCode::from(&error), what), effects);
-        }
-    }
-
-    /// What a fault does: the one place. 5.0 hears why ([MQTT-4.13.1-1] of 5.0), 3.x is
-    /// disconnected ([MQTT-4.8.0-1] of 3.1.1).
-    fn fail(&mut self, now: Time, conn: ConnId, fault: Fault, effects: &mut Effects) {
-        match self.links.get(conn) {
-            Some(Link::Online(online)) => {
-                let who = name(&online.identity);
-                let (what, code) = (fault.what, fault.code.name());
-                warn!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
-                self.dismiss(now, conn, fault.code, Some(fault.what), effects);
-            }
-            Some(Link::Awaiting { peer, .. }) => {
-                let what = fault.what;
-                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
-                self.abandon(conn, effects);
-            }
-            Some(Link::Judging(judging)) => {
-                let (who, what) = (name(&judging.identity), fault.what);
-                warn!(target: CONNECTION, "Client {who} disconnected: {what}.");
-                effects.list.push(Effect::Unjudge { conn });
-                self.abandon(conn, effects);
-            }
-            None | Some(Link::Vacant | Link::Leaving) => {}
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::codec::{QoS, SubscribeOptions, Text};
 use crate::few::{Few, Keyed};
 use crate::map::{Map, map};
 use crate::message::Message;
-use crate::metrics::Gauge;
+use crate::metrics::{Charge, Gauge, Kind};
 use crate::session::{Held, SessionId};
 use crate::topic_matcher::{Filter, NodeId, Topic, Topics, Tree};
 
@@ -137,6 +137,8 @@ pub struct Router {
     /// Retained messages by topic.
     pub retained: Topics<Rc<Message>>,
     subscriptions: usize,
+    /// The tree of filters, and each subscription at both of its ends.
+    charge: Charge,
     /// How many of them are shared.
     shared: usize,
     /// Bytes of the mount point in front of a subscription's pattern, where a wildcard follows it:
@@ -156,6 +158,7 @@ impl Router {
             next_group: 1,
             retained: Topics::new(),
             subscriptions: 0,
+            charge: Charge::new(gauge, Kind::Subscription, 0),
             shared: 0,
             roots: map(seed),
             gauge: Rc::clone(gauge),
@@ -205,6 +208,7 @@ impl Router {
             (Held { node, group: 0 }, direct.insert(subscriber))
         };
         self.subscriptions += usize::from(old.is_none());
+        self.weigh();
         self.shared += usize::from(old.is_none() && held.group != 0);
         (held, old.is_none())
     }
@@ -228,6 +232,13 @@ impl Router {
         if subscribers.direct.is_empty() && subscribers.groups.is_empty() {
             self.tree.prune(held.node);
         }
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        let tree = if self.tree.is_empty() { 0 } else { self.tree.bytes() };
+        let each = size_of::<Subscriber>() + size_of::<Held>();
+        self.charge.set(tree + self.subscriptions * each);
     }
 
     /// Says of a subscription whose pattern has a wildcard right behind a mount point how long that

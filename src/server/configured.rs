@@ -1,8 +1,7 @@
 //! From a configuration to a server.
 //!
-//! Owns: what each setting means to the server, where names are looked up, the numbers of
-//! listeners, and which settings the server does not know yet: a configuration with those is
-//! refused, never used by half.
+//! Owns: what each setting means to the server, where names are looked up, and the numbers of
+//! listeners.
 //!
 //! A listener keeps its number for as long as it is the same, whatever a reload does to others,
 //! since that number is what its connections are known by. A number that has become free is used
@@ -34,16 +33,6 @@ pub(super) struct Plan {
 }
 
 impl ServerConfig {
-    /// What `config` asks for that this server cannot do yet; empty if it can do everything.
-    #[must_use]
-    pub fn lacks(config: &Config) -> Vec<String> {
-        let mut lacks = Vec::new();
-        if config.limits.queue_overflow == QueueOverflow::Refuse {
-            lacks.push("queue_overflow refuse is not supported by this build yet".into());
-        }
-        lacks
-    }
-
     /// The server of a configuration, and who lets its clients in. Names are looked up.
     ///
     /// # Errors
@@ -178,7 +167,8 @@ fn options(limits: &Limits) -> Options {
         overflow: match limits.queue_overflow {
             QueueOverflow::DropOld => Overflow::DropOldest,
             QueueOverflow::Disconnect => Overflow::Disconnect,
-            QueueOverflow::DropNew | QueueOverflow::Refuse => Overflow::DropNewest,
+            QueueOverflow::DropNew => Overflow::DropNewest,
+            QueueOverflow::Refuse => Overflow::Refuse,
         },
         queue_qos0_messages: limits.queue_qos0_messages,
         max_keep_alive: limits.max_keepalive,

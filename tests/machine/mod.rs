@@ -223,6 +223,9 @@ impl Machine {
 
     /// What is recovered is what is.
     pub(crate) fn check_replay(&self) {
+        if self.disk.is_forgetful {
+            return;
+        }
         let replayed = self.replayed(self.disk.records().len()).snapshot();
         let live = self.broker.snapshot();
         for (i, (replayed, live)) in replayed.iter().zip(&live).enumerate() {
@@ -294,7 +297,9 @@ impl Machine {
     }
 
     fn hold(&mut self, conn: ConnId, is_held: bool) -> Said {
-        self.wire_mut(conn).is_held = is_held;
+        let wire = self.wire_mut(conn);
+        assert_ne!(wire.is_held, is_held, "held once, let go once");
+        wire.is_held = is_held;
         Said::Held { conn, is_held }
     }
 
@@ -320,7 +325,7 @@ impl Machine {
             dup: target.dup,
             qos: target.qos,
             retain: target.retain,
-            topic: parts.topic.after(target.skip.into()),
+            topic: parts.topic.after(target.skip),
             packet_id: target.packet_id,
             topic_alias: None,
             message_expiry_interval: target.expiry,

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::load::WINDOWS;
 use crate::broker::Broker;
 use crate::codec::PacketType as P;
-use crate::metrics::{DropReason, Kind};
+use crate::metrics::{DropReason, Kind, Refusal};
 use crate::stamp::Stamp;
 use crate::time::Time;
 
@@ -72,6 +72,12 @@ macro_rules! dropped {
     };
 }
 
+macro_rules! refused {
+    ($what:ident) => {
+        |broker, _| broker.counters.refusals(Refusal::$what)
+    };
+}
+
 macro_rules! bytes {
     ($kind:ident) => {
         |broker, _| broker.store.gauge.of(Kind::$kind) as u64
@@ -121,8 +127,20 @@ pub const STATISTICS: &[Statistic] = &[
     row("publish/messages/dropped/too-large", dropped!(TooLarge)),
     row("publish/messages/dropped/session-ended", dropped!(SessionEnded)),
     row("publish/messages/dropped/refused", dropped!(Refused)),
+    row("publish/messages/dropped/queue-refused", dropped!(QueueRefused)),
+    row("publish/messages/dropped/memory", dropped!(Memory)),
     row("publish/messages/dropped/outside-mount", dropped!(OutsideMount)),
     row("publish/messages/dropped/payload-too-large", dropped!(PayloadTooLarge)),
+    row("refused/client-id", refused!(ClientId)),
+    row("refused/topic", refused!(Topic)),
+    row("refused/filter", refused!(Filter)),
+    row("refused/subscriptions", refused!(Subscriptions)),
+    row("refused/retained", refused!(Retained)),
+    row("refused/queue", refused!(Queue)),
+    row("refused/memory-connect", refused!(MemoryConnect)),
+    row("refused/memory-retained", refused!(MemoryRetained)),
+    row("refused/memory-subscription", refused!(MemorySubscription)),
+    row("refused/memory-publish", refused!(MemoryPublish)),
     row("publish/bytes/received", |broker, _| broker.counters.payload_received),
     row("publish/bytes/sent", |broker, _| broker.counters.payload_sent),
     row("packet/out/count", |broker, _| broker.traffic.waiting() as u64),
@@ -135,6 +153,7 @@ pub const STATISTICS: &[Statistic] = &[
     row("heap/retained", bytes!(Retained)),
     row("heap/queues", bytes!(Queue)),
     row("heap/output", bytes!(Output)),
+    row("heap/connections", bytes!(Connection)),
     row("mqtt/connect/received", received!(Connect)),
     row("mqtt/connack/sent", sent!(ConnAck)),
     row("mqtt/publish/received", received!(Publish)),
@@ -268,16 +287,22 @@ mod tests {
         }
         assert!(topics.contains("$SYS/broker/load/connections/15min"));
         assert!(topics.contains("$SYS/broker/retained messages/count"));
-        for reason in DropReason::ALL {
-            let name = format!("{reason:?}");
-            let mut word = String::new();
-            for c in name.chars() {
-                let hyphen = if c.is_uppercase() && !word.is_empty() { "-" } else { "" };
-                word += &format!("{hyphen}{}", c.to_ascii_lowercase());
-            }
-            let topic = format!("$SYS/broker/publish/messages/dropped/{word}");
+        let dropped = DropReason::ALL.map(|reason| ("publish/messages/dropped", hyphened(reason)));
+        let refused = Refusal::ALL.map(|what| ("refused", hyphened(what)));
+        for (above, word) in dropped.into_iter().chain(refused) {
+            let topic = format!("$SYS/broker/{above}/{word}");
             assert!(topics.contains(&topic), "{topic}");
         }
+    }
+
+    /// `AsThis` as `as-this`.
+    fn hyphened(name: impl std::fmt::Debug) -> String {
+        let mut word = String::new();
+        for c in format!("{name:?}").chars() {
+            let hyphen = if c.is_uppercase() && !word.is_empty() { "-" } else { "" };
+            word += &format!("{hyphen}{}", c.to_ascii_lowercase());
+        }
+        word
     }
 
     #[test]

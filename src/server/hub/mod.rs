@@ -126,9 +126,8 @@ const READ_BUDGET: usize = 256 << 10;
 /// Bytes written to one connection in one write phase, about, at the most.
 const WRITE_BUDGET: usize = 256 << 10;
 
-/// Bytes that are no charged messages and that a peer may leave unread before it is not read any
-/// more. A client that keeps to the protocol has at most 65,535 packet identifiers open and so
-/// never comes near.
+/// Bytes beside charged messages that a peer may leave unread before it is read no more. One that
+/// keeps to the protocol has at most 65,535 packet identifiers open and never comes near.
 const UNREAD_MAX: usize = 1 << 20;
 
 /// How long a connection that is being closed has to take what waits for it and to close its
@@ -212,6 +211,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.serial = self.serial.wrapping_add(1);
         let seat = self.census.enter(&peer);
         let slot = self.connections.insert(Connection::new(socket, self.serial, seat));
+        self.broker.gauge().charge(crate::metrics::Kind::Connection, size_of::<Connection<S>>());
         let slot = u32::try_from(slot).expect("fewer than 2^32 sockets");
         let conn = ConnId { slot, serial: self.serial };
         log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);
