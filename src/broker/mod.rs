@@ -201,7 +201,8 @@ impl Broker {
     }
 
     fn handle_quietly(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
-        self.sys.is_awake = true;
+        // That something has left is no news: what was sent was.
+        self.sys.is_awake |= !matches!(event, Event::Written { .. });
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
             Event::Published { conn, publish } => self.on_published(now, conn, publish, effects),

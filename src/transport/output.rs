@@ -81,9 +81,6 @@ pub struct Output {
 pub(super) struct Buffers {
     pub(super) chunks: Chunks,
     gated: VecDeque<Gated>,
-    /// Packets that came since it was borrowed; that one of them has left is not known before all
-    /// have.
-    pub(super) packets: usize,
 }
 
 impl Default for Output {
@@ -126,6 +123,12 @@ impl Output {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.buffers.is_none()
+    }
+
+    /// How many packets wait: those that may leave count until all of them have.
+    #[must_use]
+    pub fn packets(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.chunks.packets() + buffers.gated.len())
     }
 
     /// Whether bytes wait that may leave now.
@@ -172,7 +175,7 @@ impl Output {
         } else {
             after <= durable && !self.is_gated()
         };
-        let buffers = pool.lend(&mut self.buffers);
+        let buffers = borrowed(&mut self.buffers, pool);
         if passes {
             self.is_open |= put_frame(&mut buffers.chunks, frame, self.version.unwrap_or_default());
         } else {
@@ -192,7 +195,6 @@ impl Output {
         self.charged = self.charged.checked_add(label.charge).expect("room is below 4 GiB");
         let is_free = self.is_open && label.qos == QoS::AtMostOnce;
         if is_free || (after <= durable && !self.is_gated()) {
-            pool.lend(&mut self.buffers);
             return self.put_publish(pool, content, label);
         }
         let message = content.message.map_or_else(
@@ -211,7 +213,7 @@ impl Output {
             is_shared: content.is_shared,
         };
         let what = Waiting::Publish(Box::new(parcel));
-        pool.lend(&mut self.buffers).gated.push_back(Gated { after, what });
+        borrowed(&mut self.buffers, pool).gated.push_back(Gated { after, what });
     }
 
     /// Lets through what waited for `durable`.
@@ -272,8 +274,6 @@ impl Output {
 
     fn discard_gated(&mut self, pool: &mut Pool) {
         if let Some(buffers) = &mut self.buffers {
-            buffers.packets -= buffers.gated.len();
-            pool.forget(buffers.gated.len());
             buffers.gated.clear();
             if buffers.is_empty() {
                 pool.give(self.buffers.take().expect("they are borrowed"));
@@ -294,7 +294,7 @@ impl Output {
     fn put(&mut self, pool: &mut Pool, what: Waiting) {
         match what {
             Waiting::Frame(frame) => {
-                let buffers = pool.lent(&mut self.buffers);
+                let buffers = borrowed(&mut self.buffers, pool);
                 self.is_open |=
                     put_frame(&mut buffers.chunks, frame, self.version.unwrap_or_default());
             }
@@ -336,8 +336,8 @@ impl Output {
         if self.topic_alias_maximum > 0 {
             self.shorten(&mut head);
         }
-        let chunks = &mut pool.lent(&mut self.buffers).chunks;
-        head.write(self.version.unwrap_or_default(), chunks.buffer());
+        let chunks = &mut borrowed(&mut self.buffers, pool).chunks;
+        head.write(self.version.unwrap_or_default(), chunks.begin());
         match content.message {
             Some(message) if content.is_shared && parts.payload.len() >= SHARED_FROM => {
                 chunks.share(Rc::clone(message));
@@ -376,12 +376,15 @@ impl Buffers {
     pub(super) fn clear(&mut self) {
         self.chunks.clear();
         self.gated.clear();
-        self.packets = 0;
     }
 
     pub(super) fn capacity(&self) -> usize {
         self.chunks.capacity() + self.gated.capacity() * size_of::<Gated>()
     }
+}
+
+fn borrowed<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a mut Buffers {
+    buffers.get_or_insert_with(|| pool.take())
 }
 
 /// For `server::sizes`.

@@ -16,8 +16,6 @@ pub struct Pool {
     bytes: usize,
     /// The fewest that were free since the last trim: so many were not needed.
     spare: usize,
-    /// Packets in the buffers that are lent.
-    packets: usize,
 }
 
 impl Pool {
@@ -31,7 +29,7 @@ impl Pool {
     /// A pool without buffers; it allocates when the first comes back.
     #[must_use]
     pub const fn new() -> Self {
-        Self { free: Vec::new(), bytes: 0, spare: 0, packets: 0 }
+        Self { free: Vec::new(), bytes: 0, spare: 0 }
     }
 
     pub(super) fn take(&mut self) -> Box<Buffers> {
@@ -42,39 +40,12 @@ impl Pool {
     }
 
     pub(super) fn give(&mut self, mut buffers: Box<Buffers>) {
-        self.packets -= buffers.packets;
         buffers.clear();
         let capacity = buffers.capacity();
         if self.free.len() < Self::COUNT && capacity <= Self::EACH {
             self.bytes += capacity;
             self.free.push(buffers);
         }
-    }
-
-    /// The buffers of a connection, for one packet more.
-    #[inline]
-    pub(super) fn lend<'b>(&mut self, buffers: &'b mut Option<Box<Buffers>>) -> &'b mut Buffers {
-        self.packets += 1;
-        let buffers = self.lent(buffers);
-        buffers.packets += 1;
-        buffers
-    }
-
-    /// The buffers of a connection.
-    #[inline]
-    pub(super) fn lent<'b>(&mut self, buffers: &'b mut Option<Box<Buffers>>) -> &'b mut Buffers {
-        buffers.get_or_insert_with(|| self.take())
-    }
-
-    /// So many packets will never leave.
-    pub(super) const fn forget(&mut self, packets: usize) {
-        self.packets -= packets;
-    }
-
-    /// Packets that wait: those of a connection count until all of them have left.
-    #[must_use]
-    pub const fn packets(&self) -> usize {
-        self.packets
     }
 
     /// Whether it holds enough for [`trim`](Self::trim) to be worth while.

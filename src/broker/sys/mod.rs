@@ -105,6 +105,12 @@ impl Broker {
         if is_to_look { self.sys.due } else { Time::NEVER }
     }
 
+    /// Whether the next tick publishes numbers.
+    #[must_use]
+    pub fn is_about_to_publish(&self, now: Time) -> bool {
+        self.sys_deadline() <= now && self.is_observed()
+    }
+
     /// The interval may be another one.
     pub(super) fn set_interval(&mut self) {
         if self.options.sys_interval == 0 {

@@ -92,6 +92,8 @@ pub struct Hub<S, D> {
     /// When those that are being closed must be gone; the delay is the same for all, so the
     /// first is the next.
     leaving: VecDeque<(Time, ConnId)>,
+    /// Bytes that have left since they were counted.
+    left: usize,
     /// Room to be given back.
     credits: Vec<(ConnId, usize)>,
     /// Questions about credentials that nobody here can answer.
@@ -151,6 +153,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             gated: Vec::new(),
             dead: Vec::new(),
             leaving: VecDeque::new(),
+            left: 0,
             credits: Vec::new(),
             questions: Vec::new(),
             scratch: vec![0; READ_BUDGET].into_boxed_slice(),
@@ -252,7 +255,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
 
     fn tick(&mut self, now: Time) {
         if self.broker.deadline().is_some_and(|at| at <= now) {
-            self.broker.traffic().wait(self.pool.packets());
+            self.count_waiting(now);
             self.tell(now, Event::Tick);
         }
         while let Some(&(at, conn)) = self.leaving.front()

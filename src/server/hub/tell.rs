@@ -36,6 +36,14 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.broker.log_subscriptions(now);
     }
 
+    /// Counts what waits to be written, if the broker is about to publish how much it is.
+    pub(super) fn count_waiting(&self, now: Time) {
+        if self.broker.is_about_to_publish(now) {
+            let waiting = self.connections.iter().map(|(_, it)| it.output.packets());
+            self.broker.traffic().wait(waiting.sum());
+        }
+    }
+
     /// Publishes a line of the log.
     pub fn publish_line(&mut self, now: Time, topic: &str, text: &[u8]) {
         self.tell(now, Event::Logged { topic, text });

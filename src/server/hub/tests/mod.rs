@@ -51,6 +51,33 @@ fn bytes_are_counted_where_they_pass() {
 }
 
 #[test]
+fn packets_that_wait_are_counted_for_who_wants_to_know() {
+    let options = Options { sys_interval: 10, ..Options::default() };
+    let mut world = World::with(options, Box::new(crate::session::AllowAll));
+    world.hub.begin(world.now);
+    let mut watcher = world.clean("w", Version::V311);
+    watcher.send(&mut world, &subscribe("$SYS/broker/packet/out/count", QoS::AtMostOnce));
+    world.settle();
+    assert_eq!(watcher.received(), ["SUBACK", "0"]);
+    let stuck = world.clean("s", Version::V311);
+    stuck.wire.borrow_mut().space = 0;
+    stuck.send_bytes(&mut world, &b"\xc0\x00".repeat(3));
+    world.settle();
+    world.now = world.now.plus_ms(10_000);
+    world.settle();
+    assert_eq!(watcher.received(), ["3"]);
+    stuck.give_space(&mut world, usize::MAX);
+    world.settle();
+    world.now = world.now.plus_ms(10_000);
+    world.settle();
+    assert_eq!(watcher.received(), ["0"]);
+    watcher.end(&mut world);
+    stuck.end(&mut world);
+    world.hub.configure(world.now, Options::default(), None);
+    world.finish();
+}
+
+#[test]
 fn a_connection_that_ends_is_gone_after_one_turn() {
     let mut world = World::new();
     let client = world.clean("a", Version::V311);
