@@ -13,8 +13,8 @@ use log::info;
 use super::link::{Judging, Link};
 use super::target::CONNECTION;
 use super::{
-    Broker, ConnId, Effect, Effects, Fault, ListenerOptions, NOBODY, Seq, Shown, Storage, Verdict,
-    name, shown_user,
+    Broker, ConnId, Denial, Effect, Effects, Fault, ListenerOptions, NOBODY, Seq, Shown, Storage,
+    Verdict, name, shown_user,
 };
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
@@ -98,10 +98,7 @@ impl Broker {
         };
         match self.authority.admit(&credentials) {
             Admission::Granted => self.accept(now, conn, judging, effects),
-            Admission::Refused(code) => {
-                let what = "not let in";
-                return Err(Fault::new(code, what));
-            }
+            Admission::Refused(Denial { code, why }) => return Err(Fault::new(code, why)),
             Admission::Ask => {
                 self.disarm_link(conn);
                 self.links.replace(conn, Link::Judging(Box::new(judging)));
@@ -274,9 +271,10 @@ impl Broker {
                 effects.list.push(Effect::Resume { conn });
                 self.accept(now, conn, *judging, effects);
             }
-            Verdict::Refused(code) => {
+            Verdict::Proved { .. } => {}
+            Verdict::Refused(Denial { code, why }) => {
                 self.counters.refused += 1;
-                let (who, why) = (name(&judging.identity), code.name());
+                let who = name(&judging.identity);
                 info!(target: CONNECTION, "Client {who} disconnected: {why}.");
                 self.send_refusal(conn, code, effects);
                 self.abandon(conn, effects);

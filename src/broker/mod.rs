@@ -62,10 +62,10 @@ use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
 use crate::router::Matches;
 use crate::session::{Authority, SessionId};
-pub use crate::session::{ConnId, Peer};
+pub use crate::session::{ConnId, Denial, Peer, Verdict};
 use crate::time::Time;
 
-pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
+pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target};
 use link::{Link, Links};
 pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerConfig;
-use crate::auth::Anonymous;
+use crate::auth::{AccessControl, ListenerAccess};
 use crate::broker::{ListenerOptions, Options, Overflow};
 use crate::codec::Version;
 use crate::config::{Address, Config, Family, Limits, Listener, LogDest, QueueOverflow};
@@ -48,13 +48,14 @@ impl ServerConfig {
     ///
     /// # Errors
     /// A name that cannot be looked up, and where it stands.
-    pub fn from_config(config: &Config) -> Result<(Self, Anonymous), String> {
+    pub fn from_config(config: &Config) -> Result<(Self, AccessControl), String> {
         let mut all = Self { listeners: Vec::new(), ..Self::default() };
         let mut open = Vec::new();
         for listener in &config.listeners {
             for address in addresses(listener)? {
                 all.listeners.push(address);
-                open.push(listener.allow_anonymous);
+                let allow_anonymous = listener.allow_anonymous;
+                open.push(Some(ListenerAccess { allow_anonymous, ..ListenerAccess::default() }));
             }
         }
         let limits = &config.limits;
@@ -71,7 +72,7 @@ impl ServerConfig {
                 all.max_connections = if other > 0 { other.min(most) } else { most };
             }
         }
-        Ok((all, Anonymous::new(open)))
+        Ok((all, AccessControl::new(open, [0; 32])))
     }
 }
 

@@ -360,7 +360,10 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             let event = if let Some((conn, bytes)) = self.credits.pop() {
                 Event::Written { conn, bytes }
             } else if let Some(conn) = self.questions.pop() {
-                Event::Judged { conn, verdict: Verdict::Refused(ReasonCode::SERVER_UNAVAILABLE) }
+                Event::Judged {
+                    conn,
+                    verdict: Verdict::Refused(ReasonCode::SERVER_UNAVAILABLE.into()),
+                }
             } else {
                 return;
             };
