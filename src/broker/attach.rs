@@ -12,11 +12,11 @@ use log::{debug, info};
 
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, End, Fault, Shown, Timer, name};
-use crate::codec::{self, Connect, Disconnect, ReasonCode, Version, Will};
+use super::{Broker, ConnId, Effect, Effects, End, Fault, Seq, Shown, Timer, name};
+use crate::codec::{self, Connect, Disconnect, Packet, ReasonCode, Version, Will};
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
-use crate::session::{SessionId, Will as KeptWill};
+use crate::session::{Access, Identity, SessionId, Will as KeptWill};
 use crate::time::Time;
 
 impl Broker {
@@ -107,12 +107,15 @@ impl Broker {
         now: Time,
         id: SessionId,
         will: &Will,
+        who: &Identity,
+        mount: &str,
         effects: &mut Effects,
     ) {
+        let topic = [mount, &will.topic].concat();
         let mut properties = Vec::new();
         codec::write_forwardable(&will.properties, &mut properties);
         let parts = Parts {
-            topic: will.topic.as_str().into(),
+            topic: topic.as_str().into(),
             properties: &properties,
             payload: &will.payload,
             qos: will.qos,
@@ -122,7 +125,8 @@ impl Broker {
         };
         let publisher = Rc::clone(&self.store.session(id).client_id);
         let number = self.store.number_message();
-        let message = Message::new(number, &parts, Some(publisher), &self.store.gauge);
+        let user_name = who.user_name.as_deref();
+        let message = Message::of(number, &parts, Some(publisher), user_name, &self.store.gauge);
         self.change(id, Change::WillSet(message, will.delay_interval), effects);
     }
 
@@ -155,6 +159,39 @@ impl Broker {
         Ok(())
     }
 
+    /// Ends an accepted connection from this side; its Will is published.
+    pub(super) fn dismiss(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        code: ReasonCode,
+        why: Option<&str>,
+        effects: &mut Effects,
+    ) {
+        let Some(online) = self.links.online(conn) else { return };
+        if online.version == Version::V5 {
+            let mut disconnect = Disconnect { reason: code, ..Disconnect::default() };
+            if online.wants_reasons {
+                disconnect.reason_string = why.map(Into::into);
+            }
+            let mut packet = Packet::Disconnect(disconnect);
+            // [MQTT-3.14.2-3]: without the reason string if it would not fit.
+            if codec::encoded_len(&packet, Version::V5) > online.maximum_packet_size as usize {
+                packet = Packet::Disconnect(Disconnect { reason: code, ..Disconnect::default() });
+            }
+            self.send(conn, packet, Seq(0), effects);
+        }
+        effects.list.push(Effect::Close { conn });
+        self.detach(now, conn, true, effects);
+    }
+
+    /// Closes a connection that was never accepted.
+    pub(super) fn abandon(&mut self, conn: ConnId, effects: &mut Effects) {
+        self.disarm_link(conn);
+        self.links.replace(conn, Link::Leaving);
+        effects.list.push(Effect::Close { conn });
+    }
+
     pub(super) fn on_closed(&mut self, now: Time, conn: ConnId, end: End, effects: &mut Effects) {
         if let Some(online) = self.links.online(conn) {
             let who = name(&online.identity);
@@ -166,9 +203,7 @@ impl Broker {
             info!(target: CONNECTION, "Client {who} {how}.");
             self.detach(now, conn, true, effects);
         }
-        if let Some(Link::Judging(_)) = self.links.get(conn) {
-            effects.list.push(Effect::Unjudge { conn });
-        }
+        self.forget_judging(conn, effects);
         self.disarm_link(conn);
         self.links.vacate(conn);
     }
@@ -227,6 +262,10 @@ impl Broker {
         let Some(will) = self.store.session(id).will().cloned() else { return };
         let KeptWill { message, .. } = will;
         self.change(id, Change::WillCleared, effects);
+        if !self.allows_all && !self.may_publish_still(&message, Access::Will) {
+            debug!("The Will on {} is not allowed any more", Shown(message.topic().as_str()));
+            return;
+        }
         debug!("Publishing the Will on {}", Shown(message.topic().as_str()));
         self.publish_kept(now, id, &message, effects);
     }

@@ -5,14 +5,18 @@
 //! and return `Result<(), Fault>`; one function here turns a fault into what the peer sees.
 //!
 //! ```text
-//! handle - connect.rs     CONNECT, AUTH: who is let in
+//! handle - connect.rs     CONNECT: who is let in
+//!        - judge.rs       verdicts, AUTH
+//!        - entry.rs       what a CONNECT must be like
 //!        - welcome.rs     the terms of a connection, CONNACK
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
+//!        - names.rs       mount points, topic aliases
 //!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
 //!        - source.rs      a message on its way, and what it takes of a connection
 //!        - deliver.rs     a message to one session: room, window, queue
 //!        - group.rs       a message to a shared subscription
 //!        - pump.rs        what waits for a session, when it can take more
+//!        - rights.rs      who may have what
 //!        - scan.rs        retained messages for those who subscribe
 //!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
@@ -32,14 +36,18 @@ mod check;
 mod connect;
 mod deliver;
 mod emit;
+mod entry;
 mod event;
 mod expire;
 mod group;
+mod judge;
 mod link;
+mod names;
 mod options;
 mod process;
 mod publish;
 mod pump;
+mod rights;
 mod scan;
 mod shown;
 mod snapshot;
@@ -51,11 +59,12 @@ mod timers;
 mod trace;
 mod welcome;
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use log::warn;
 
-use crate::codec::{self, Disconnect, Incoming, Packet, PublishRef, ReasonCode, Version};
+use crate::codec::{self, Incoming, Packet, PublishRef, ReasonCode, Version};
 use crate::metrics::{Counters, Gauge};
 pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
@@ -66,6 +75,7 @@ pub use crate::session::{ConnId, Denial, Peer, Verdict};
 use crate::time::Time;
 
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target};
+use judge::Extended;
 use link::{Link, Links};
 pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};
@@ -100,8 +110,12 @@ pub struct Broker {
     authority: Box<dyn Authority>,
     /// The authority says yes to everything, so that it is not asked for each message.
     allows_all: bool,
+    /// It minds who published a retained message.
+    checks_retained: bool,
     store: Store,
     links: Links,
+    /// Connections that named an authentication method.
+    extended: BTreeMap<ConnId, Extended>,
     timers: Timers,
     /// When the entry for unfinished scans is; never, if there is none.
     scan_at: Time,
@@ -139,9 +153,11 @@ impl Broker {
         Self {
             options,
             allows_all: authority.allows_all(),
+            checks_retained: authority.checks_retained(),
             authority,
             store: Store::new(rng.next_u64()),
             links: Links::default(),
+            extended: BTreeMap::new(),
             timers: Timers::default(),
             scan_at: Time::NEVER,
             scanning: Vec::new(),
@@ -197,7 +213,9 @@ impl Broker {
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
-            Event::Configured { options, authority } => self.on_configured(*options, authority),
+            Event::Configured { options, authority } => {
+                self.on_configured(now, *options, authority, effects);
+            }
             Event::Storage { state, .. } => self.on_storage(now, state, effects),
             Event::Stopping => self.on_stopping(now, effects),
             Event::Tick => self.on_tick(now, effects),
@@ -271,7 +289,7 @@ impl Broker {
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
             Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
-            Some(Link::Judging(_)) => self.on_while_judging(&packet),
+            Some(Link::Judging(_)) => self.on_while_judging(conn, &packet, effects),
             Some(Link::Online(online)) => {
                 online.heard(now);
                 self.on_online(now, conn, packet, effects)
@@ -305,7 +323,7 @@ impl Broker {
                 Packet::Disconnect(disconnect) => {
                     self.on_disconnect(now, conn, &disconnect, effects)
                 }
-                Packet::Auth(_) => self.on_auth(conn),
+                Packet::Auth(auth) => self.on_auth(conn, &auth, effects),
                 // [MQTT-3.1.0-2].
                 Packet::Connect(_) => Err(Fault::protocol("a second CONNECT")),
                 Packet::ConnAck(_)
@@ -362,38 +380,5 @@ impl Broker {
             }
             None | Some(Link::Vacant | Link::Leaving) => {}
         }
-    }
-
-    /// Ends an accepted connection from this side; its Will is published.
-    fn dismiss(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        code: ReasonCode,
-        why: Option<&str>,
-        effects: &mut Effects,
-    ) {
-        let Some(online) = self.links.online(conn) else { return };
-        if online.version == Version::V5 {
-            let mut disconnect = Disconnect { reason: code, ..Disconnect::default() };
-            if online.wants_reasons {
-                disconnect.reason_string = why.map(Into::into);
-            }
-            let mut packet = Packet::Disconnect(disconnect);
-            // [MQTT-3.14.2-3]: without the reason string if it would not fit.
-            if codec::encoded_len(&packet, Version::V5) > online.maximum_packet_size as usize {
-                packet = Packet::Disconnect(Disconnect { reason: code, ..Disconnect::default() });
-            }
-            self.send(conn, packet, Seq(0), effects);
-        }
-        effects.list.push(Effect::Close { conn });
-        self.detach(now, conn, true, effects);
-    }
-
-    /// Closes a connection that was never accepted.
-    fn abandon(&mut self, conn: ConnId, effects: &mut Effects) {
-        self.disarm_link(conn);
-        self.links.replace(conn, Link::Leaving);
-        effects.list.push(Effect::Close { conn });
     }
 }

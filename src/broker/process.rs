@@ -1,27 +1,76 @@
-//! What happens to the process as a whole: storage that is behind, the end.
+//! What happens to the process as a whole: another configuration, storage that is behind, the end.
 //!
-//! Owns: holding everybody and letting everybody go.
+//! Owns: holding everybody and letting everybody go, or those of a listener.
 //!
 //! Never touches storage: it is told how it is.
 
 use log::info;
 
 use super::link::Link;
-use super::{Broker, ConnId, Effect, Effects, Options, Storage};
+use super::target::CONNECTION;
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Options, Storage, name};
 use crate::codec::ReasonCode;
 use crate::session::Authority;
 use crate::time::Time;
 
 impl Broker {
+    /// What a connection was promised when it was accepted it keeps; all else holds from now on.
     pub(super) fn on_configured(
         &mut self,
+        now: Time,
         options: Options,
         authority: Option<Box<dyn Authority>>,
+        effects: &mut Effects,
     ) {
         self.options = options;
         if let Some(authority) = authority {
             self.allows_all = authority.allows_all();
+            self.checks_retained = authority.checks_retained();
             self.authority = authority;
+        }
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            let Some(peer) = self.links.get(conn).and_then(Link::peer) else { continue };
+            if self.options.listener(peer.listener).is_none() {
+                self.turn_out(now, conn, effects);
+            } else if self.links.online(conn).is_some_and(|on| !self.authority.keeps(&on.identity))
+            {
+                self.turn_away(now, conn, effects);
+            } else if self.links.online(conn).is_some_and(|online| online.charged > 0) {
+                // The next bytes that leave may bring its deadline forward.
+                self.arm_link_by(conn, now.plus_ms(self.options.stalled_timeout_ms));
+            }
+        }
+    }
+
+    /// Ends the connection of a client that would not be let in any more.
+    fn turn_away(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
+        let who = name(&self.online(conn).identity);
+        info!(target: CONNECTION, "Client {who} disconnected: no longer authorized.");
+        let why = Some("no longer authorized");
+        self.dismiss(now, conn, ReasonCode::NOT_AUTHORIZED, why, effects);
+    }
+
+    /// Ends a connection whose listener has gone.
+    fn turn_out(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
+        let what = "its listener has gone";
+        match self.links.get(conn) {
+            Some(Link::Online(online)) => {
+                info!(target: CONNECTION, "Client {} disconnected: {what}.", name(&online.identity));
+                let code = ReasonCode::ADMINISTRATIVE_ACTION;
+                self.dismiss(now, conn, code, Some(what), effects);
+            }
+            Some(Link::Awaiting { peer, .. }) => {
+                info!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
+                self.abandon(conn, effects);
+            }
+            Some(Link::Judging(judging)) => {
+                let who = name(&judging.identity);
+                info!(target: CONNECTION, "Client {who} disconnected: {what}.");
+                effects.list.push(Effect::Unjudge { conn });
+                self.abandon(conn, effects);
+            }
+            None | Some(Link::Vacant | Link::Leaving) => {}
         }
     }
 
@@ -46,9 +95,7 @@ impl Broker {
             online.keep_alive_by = Time::NEVER;
             effects.list.push(Effect::Hold { conn });
         } else {
-            if online.patience_ms > 0 {
-                online.keep_alive_by = now.plus_ms(u64::from(online.patience_ms));
-            }
+            online.heard(now);
             effects.list.push(Effect::Resume { conn });
             self.arm_link(conn);
         }

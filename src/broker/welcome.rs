@@ -4,7 +4,10 @@
 //!
 //! Never changes a session.
 
-use super::link::{Judging, Online, Resume};
+use std::sync::Arc;
+
+use super::link::{Judging, Online, Resume, patience_from};
+use super::names::Names;
 use super::{Broker, ListenerOptions};
 use crate::codec::{self, ConnAck, ConnAckProperties, Connect, Packet, QoS, ReasonCode, Version};
 use crate::session::SessionId;
@@ -16,18 +19,12 @@ impl Broker {
         now: Time,
         session: SessionId,
         who: &Judging,
-        listener: &ListenerOptions,
+        listener: &Arc<ListenerOptions>,
         expiry: u32,
     ) -> Online {
         let connect = &who.connect;
         let properties = &connect.properties;
         let keep_alive = self.keep_alive(connect);
-        // Half as long again ([MQTT-3.1.2-22] of 5.0, [MQTT-3.1.2-24] of 3.1.1).
-        let patience_ms = u32::from(keep_alive) * 1500;
-        let keep_alive_by = match patience_ms {
-            0 => Time::NEVER,
-            ms => now.plus_ms(u64::from(ms)),
-        };
         let window = match self.options.max_inflight_messages {
             0 => u16::MAX,
             max => max,
@@ -40,7 +37,6 @@ impl Broker {
             version: connect.version,
             wants_reasons: properties.request_problem_information == Some(true),
             is_bridge: connect.bridge,
-            has_method: properties.authentication_method.is_some(),
             may_extend: expiry > 0 || properties.session_expiry_interval.unwrap_or(0) > 0,
             quota,
             quota_max: quota,
@@ -50,14 +46,15 @@ impl Broker {
             charged: 0,
             maximum_qos: listener.maximum_qos,
             topic_alias_maximum: listener.topic_alias_maximum,
+            receive_maximum: self.options.receive_maximum,
             maximum_packet_size: properties
                 .maximum_packet_size
                 .map_or(LARGEST, |max| max.min(LARGEST)),
-            patience_ms,
-            keep_alive_by,
+            keep_alive,
+            keep_alive_by: patience_from(now, keep_alive),
             stalled_by: Time::NEVER,
             resume: has_window.then(|| Box::new(Resume { after: None })),
-            aliases: None,
+            names: Names::at(listener),
             last_topic: None,
         }
     }
@@ -107,6 +104,7 @@ impl Broker {
             assigned_client_identifier: who.is_assigned.then(|| connect.client_id.clone()),
             server_keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
             authentication_method: connect.properties.authentication_method.clone(),
+            authentication_data: who.proof.clone(),
             session_expiry_interval: (expiry != asked).then_some(expiry),
             retain_available: (!options.retain_available).then_some(false),
             maximum_qos: (listener.maximum_qos < QoS::ExactlyOnce).then_some(listener.maximum_qos),

@@ -304,7 +304,7 @@ impl Machine {
             dup: target.dup,
             qos: target.qos,
             retain: target.retain,
-            topic: parts.topic,
+            topic: parts.topic.after(target.skip.into()),
             packet_id: target.packet_id,
             topic_alias: None,
             message_expiry_interval: target.expiry,
