@@ -78,17 +78,15 @@ impl Broker {
             peer,
         };
         self.check_connect(&connect, &identity)?;
-        let properties = &connect.properties;
-        let method = properties.authentication_method.as_ref().map(|method| {
-            (method.clone(), properties.authentication_data.clone().unwrap_or_default())
-        });
+        // From here on it is what the answer carries.
+        let data = connect.properties.authentication_data.take().unwrap_or_default();
+        let method = connect.properties.authentication_method.clone().map(|method| (method, data));
         let credentials =
             Credentials { identity: identity.clone(), password: connect.password.clone(), method };
         let judging = Judging {
             identity,
             connect,
             is_assigned,
-            proof: None,
             by: now.plus_ms(self.options.verdict_timeout_ms),
         };
         match self.authority.admit(&credentials) {

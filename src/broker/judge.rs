@@ -161,7 +161,7 @@ impl Broker {
                     return self.reject(conn, &judging, OTHER_NAME, effects);
                 }
                 judging.identity.user_name = Some(user_name.into());
-                judging.proof = Some(data);
+                judging.connect.properties.authentication_data = Some(data);
             }
             Verdict::Continue(data) => {
                 self.links.replace(conn, Link::Judging(judging));
@@ -245,7 +245,12 @@ impl Broker {
         denial: Denial,
         effects: &mut Effects,
     ) {
-        log_failure(&who.identity, denial.why);
+        if matches!(denial.code, ReasonCode::SERVER_BUSY | ReasonCode::SERVER_UNAVAILABLE) {
+            let (client, why) = (name(&who.identity), denial.why);
+            info!(target: CONNECTION, "Client {client} disconnected: {why}.");
+        } else {
+            log_failure(&who.identity, denial.why);
+        }
         let form = (who.connect.version, who.connect.properties.maximum_packet_size);
         self.refuse(conn, form, Fault::new(denial.code, denial.why), effects);
     }

@@ -10,8 +10,6 @@
 //! Never outlives its connection; what does is the session.
 
 use super::names::Names;
-use bytes::Bytes;
-
 use crate::codec::{Connect, QoS, Version};
 use crate::crowd;
 use crate::router::Matches;
@@ -42,8 +40,6 @@ pub(super) struct Judging {
     pub(super) connect: Connect,
     /// Whether the broker chose the client id.
     pub(super) is_assigned: bool,
-    /// What extended authentication ends with: CONNACK carries it.
-    pub(super) proof: Option<Bytes>,
     pub(super) by: Time,
 }
 

@@ -61,6 +61,7 @@ mod welcome;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use log::warn;
 
@@ -70,7 +71,7 @@ pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
 use crate::router::Matches;
-use crate::session::{Authority, SessionId};
+use crate::session::{Authority, Examiner, SessionId};
 pub use crate::session::{ConnId, Denial, Peer, Verdict};
 use crate::time::Time;
 
@@ -229,6 +230,12 @@ impl Broker {
     pub fn deadline(&self) -> Option<Time> {
         let deadlines = [self.timers.deadline(), self.store.next_expiry()];
         deadlines.into_iter().flatten().min()
+    }
+
+    /// Who answers what takes time, in the name of whoever decides.
+    #[must_use]
+    pub fn examiner(&self) -> Option<Arc<dyn Examiner>> {
+        self.authority.examiner()
     }
 
     /// What has happened so far.

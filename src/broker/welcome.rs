@@ -104,7 +104,7 @@ impl Broker {
             assigned_client_identifier: who.is_assigned.then(|| connect.client_id.clone()),
             server_keep_alive: (keep_alive != connect.keep_alive).then_some(keep_alive),
             authentication_method: connect.properties.authentication_method.clone(),
-            authentication_data: who.proof.clone(),
+            authentication_data: connect.properties.authentication_data.clone(),
             session_expiry_interval: (expiry != asked).then_some(expiry),
             retain_available: (!options.retain_available).then_some(false),
             maximum_qos: (listener.maximum_qos < QoS::ExactlyOnce).then_some(listener.maximum_qos),

@@ -12,6 +12,7 @@ mod clock;
 mod config;
 mod configured;
 mod connection;
+mod court;
 mod files;
 pub mod hub;
 mod listen;
@@ -19,10 +20,12 @@ pub mod log;
 mod notify;
 pub mod options;
 pub mod process;
+mod question;
 mod run;
 mod signals;
 #[cfg(test)]
 mod sizes;
+mod worker;
 
 use std::fmt;
 use std::io;
@@ -39,6 +42,8 @@ pub use attend::Reload;
 pub use config::{PORT, ServerConfig};
 pub use files::Disk;
 pub use notify::{Inherited, inherited};
+use question::Asking;
+pub use question::Question;
 use signals::Signals;
 
 /// A broker that is configured and does not listen yet.
@@ -54,6 +59,7 @@ use signals::Signals;
 pub struct Server {
     config: ServerConfig,
     authority: Box<dyn Authority + Send>,
+    asking: Option<Asking>,
     logger: Option<log::Logger>,
     reload: Option<Reload>,
 }
@@ -78,6 +84,7 @@ pub struct Server {
 pub struct BoundServer {
     config: ServerConfig,
     authority: Box<dyn Authority + Send>,
+    asking: Option<Asking>,
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     poll: Poll,
@@ -116,13 +123,80 @@ impl Server {
     /// A broker with this configuration, to which everybody may connect.
     #[must_use]
     pub fn new(config: ServerConfig) -> Self {
-        Self { config, authority: Box::new(AllowAll), logger: None, reload: None }
+        Self { config, authority: Box::new(AllowAll), asking: None, logger: None, reload: None }
     }
 
     /// Lets `authority` decide who may connect and who may do what.
     #[must_use]
     pub fn authority(mut self, authority: impl Authority + Send + 'static) -> Self {
         self.authority = Box::new(authority);
+        self
+    }
+
+    /// Calls `asking` in the loop for each client of whom the [authority](Self::authority) says
+    /// that it [takes time](crate::session::Admission::Ask) to decide, if it has no
+    /// [examiner](Authority::examiner) of its own. `asking` must not wait; the [`Question`] may be
+    /// answered later and from any thread.
+    ///
+    /// ```
+    /// use mqtt_broker::codec::ReasonCode;
+    /// use mqtt_broker::server::{Question, Server, ServerConfig};
+    /// use mqtt_broker::session::{Access, Admission, Authority, Credentials, Identity};
+    /// use std::sync::mpsc;
+    ///
+    /// /// Lets somebody else decide who comes in, and everybody read only.
+    /// #[derive(Debug)]
+    /// struct Elsewhere;
+    ///
+    /// impl Authority for Elsewhere {
+    ///     fn admit(&self, _: &Credentials) -> Admission {
+    ///         Admission::Ask
+    ///     }
+    ///
+    ///     fn may(&self, _: &Identity, what: Access, _: &str) -> bool {
+    ///         matches!(what, Access::Receive | Access::Subscribe)
+    ///     }
+    /// }
+    ///
+    /// let (sender, questions) = mpsc::channel::<Question>();
+    /// std::thread::spawn(move || {
+    ///     for question in questions {
+    ///         // As long as it takes: the broker goes on serving the others.
+    ///         match question.applicant().user_name.as_deref() {
+    ///             Some("anna") => question.grant(),
+    ///             _ => question.refuse(ReasonCode::NOT_AUTHORIZED),
+    ///         }
+    ///     }
+    /// });
+    ///
+    /// let config = ServerConfig::new("127.0.0.1:0".parse()?);
+    /// let server = Server::new(config)
+    ///     .authority(Elsewhere)
+    ///     .on_question(move |question| drop(sender.send(question)))
+    ///     .bind()?;
+    /// let (address, handle) = (server.local_addr(), server.handle());
+    /// let broker = std::thread::spawn(move || server.run());
+    ///
+    /// use std::io::{Read, Write};
+    /// let connack_of = |connect: &[u8]| -> std::io::Result<[u8; 4]> {
+    ///     let mut client = std::net::TcpStream::connect(address)?;
+    ///     client.write_all(connect)?;
+    ///     let mut connack = [0; 4];
+    ///     client.read_exact(&mut connack)?;
+    ///     Ok(connack)
+    /// };
+    /// let anna = b"\x10\x13\x00\x04MQTT\x04\x82\x00\x00\x00\x01a\x00\x04anna";
+    /// assert_eq!(connack_of(anna)?, [0x20, 2, 0, 0]);
+    /// let otto = b"\x10\x13\x00\x04MQTT\x04\x82\x00\x00\x00\x01o\x00\x04otto";
+    /// assert_eq!(connack_of(otto)?, [0x20, 2, 0, 5]);
+    ///
+    /// handle.stop();
+    /// broker.join().expect("it does not panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on_question(mut self, asking: impl FnMut(Question) + Send + 'static) -> Self {
+        self.asking = Some(Box::new(asking));
         self
     }
 
@@ -175,6 +249,7 @@ impl Server {
         Ok(BoundServer {
             config: self.config,
             authority: self.authority,
+            asking: self.asking,
             listeners,
             addresses,
             poll,

@@ -26,7 +26,9 @@ use crate::time::Time;
 use super::accept::Doors;
 use super::attend::Attendance;
 use super::clock::Clock;
+use super::court::Court;
 use super::hub::{Hub, Readiness, Socket};
+use super::worker::Wake;
 use super::{BoundServer, LISTENERS, SIGNALS, Stop, WAKER, listen};
 
 impl Socket for TcpStream {
@@ -57,7 +59,7 @@ struct Running {
 }
 
 pub(super) fn run(server: BoundServer) -> io::Result<()> {
-    let BoundServer { config, authority, mut listeners, mut poll, stop, .. } = server;
+    let BoundServer { config, authority, asking, mut listeners, mut poll, stop, .. } = server;
     let BoundServer { mut signals, logger, reload, addresses, .. } = server;
     listen::raise_file_limit();
     let registry = poll.registry();
@@ -71,8 +73,14 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     options.connect_timeout_ms =
         u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX);
     let seed = config.seed.unwrap_or_else(system_seed);
+    let bell = Arc::clone(&stop);
+    let wake: Wake = Arc::new(move || {
+        // It can fail only if the poll is gone, and then so is the loop.
+        let _ = bell.waker.wake();
+    });
+    let court = Court::new(wake, asking)?;
     let running = Running {
-        hub: Hub::new(options, authority, Memory::default(), seed),
+        hub: Hub::new(options, authority, Memory::default(), seed).with_judge(Box::new(court)),
         first: LISTENERS + listeners.len(),
         doors: Doors::new(listeners),
         ports: addresses.iter().map(SocketAddr::port).collect(),

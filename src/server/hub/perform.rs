@@ -30,6 +30,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         options: Options,
         authority: Option<Box<dyn Authority>>,
     ) {
+        if let Some(authority) = &authority {
+            self.judge.appoint(authority.examiner());
+        }
         self.tell(now, Event::Configured { options: Box::new(options), authority });
     }
 
@@ -59,8 +62,15 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                         connection.flags.set(Flags::ADMITTED);
                     }
                 }
-                Effect::Judge { conn, .. } => self.questions.push(conn),
-                Effect::Unjudge { conn } => self.questions.retain(|asked| *asked != conn),
+                Effect::Judge { conn, credentials } => {
+                    if let Some(verdict) = self.judge.ask(now, conn, *credentials) {
+                        self.verdicts.push((conn, verdict));
+                    }
+                }
+                Effect::Unjudge { conn } => {
+                    self.verdicts.retain(|(judged, _)| *judged != conn);
+                    self.judge.withdraw(conn);
+                }
                 Effect::Hold { conn } => {
                     if let Some(connection) = self.connection(conn) {
                         connection.flags.set(Flags::HELD);
