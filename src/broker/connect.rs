@@ -14,7 +14,8 @@ use super::entry::Refusal;
 use super::link::{Judging, Link};
 use super::target::CONNECTION;
 use super::{
-    Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, name, shown_user,
+    Broker, ConnId, Effect, Effects, Fault, ListenerOptions, NOBODY, Seq, Shown, Storage, name,
+    shown_user,
 };
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version,
@@ -154,27 +155,37 @@ impl Broker {
         self.abandon(conn, effects);
     }
 
+    /// Whether a client that may come in can have what its CONNECT asks for, now that it is known
+    /// who it is; what holds where it came in.
+    fn check_accept(
+        &self,
+        who: &Judging,
+        has_session: bool,
+    ) -> Result<Arc<ListenerOptions>, Refusal> {
+        let listener = Arc::clone(self.listener(who.identity.peer)?);
+        self.check_rights(&who.connect, &listener, &who.identity)?;
+        let limit = self.options.max_sessions;
+        if !has_session && limit > 0 && self.store.len() >= limit {
+            // 3.x: server unavailable.
+            return Err(Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed"));
+        }
+        Ok(listener)
+    }
+
     /// Lets a client in: takes over, begins or resumes its session, answers.
     pub(super) fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects) {
         let connect = &who.connect;
         let (version, most) = (connect.version, connect.properties.maximum_packet_size);
-        let listener = match self.listener(who.identity.peer) {
-            Ok(listener) => Arc::clone(listener),
-            Err(why) => return self.refuse(conn, (version, most), why, effects),
-        };
-        if let Err(why) = self.check_rights(connect, &listener, &who.identity) {
-            let (client, what) = (name(&who.identity), why.what);
-            info!(target: CONNECTION, "Client {client} disconnected: {what}.");
-            self.links.replace(conn, Link::Leaving);
-            return self.refuse(conn, (version, most), why, effects);
-        }
         let existing = self.store.of_client(&who.identity.client_id);
-        let limit = self.options.max_sessions;
-        if existing.is_none() && limit > 0 && self.store.len() >= limit {
-            // 3.x: server unavailable.
-            let why = Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed");
-            return self.refuse(conn, (version, most), why, effects);
-        }
+        let listener = match self.check_accept(&who, existing.is_some()) {
+            Ok(listener) => listener,
+            Err(why) => {
+                let (client, what, code) = (name(&who.identity), why.what, why.code.name());
+                info!(target: CONNECTION, "Client {client} disconnected: {what} ({code}).");
+                self.links.replace(conn, Link::Leaving);
+                return self.refuse(conn, (version, most), why, effects);
+            }
+        };
         let before = self.seq;
         let expiry = self.expiry_of(connect);
         if most.is_some_and(|most| self.connack_len(&who, &listener, expiry) > most as usize) {

@@ -60,25 +60,24 @@ impl Broker {
         packet: &Incoming<'_>,
         effects: &mut Effects,
     ) -> Result<(), Fault> {
-        let Incoming::Other(packet) = packet else {
-            return Err(Fault::protocol("a packet before CONNACK"));
-        };
-        match &**packet {
+        let early = Err(Fault::protocol("a packet before CONNACK"));
+        let Incoming::Other(packet) = packet else { return early };
+        if matches!(**packet, Packet::Disconnect(_)) {
             // A client that gives up says so or closes; both end here.
-            Packet::Disconnect(_) => {
-                Err(Fault::new(ReasonCode::NORMAL_DISCONNECTION, "it left before it was let in"))
-            }
-            // [MQTT-3.1.2-30].
-            Packet::Auth(auth) if self.extended.contains_key(&conn) => {
-                let method = self.take_turn(conn, auth, ReasonCode::CONTINUE_AUTHENTICATION)?;
-                let Some(Link::Judging(judging)) = self.links.get(conn) else { return Ok(()) };
-                let identity = judging.identity.clone();
-                effects.list.push(Effect::Hold { conn });
-                Self::judge_step(conn, identity, method, auth, effects);
-                Ok(())
-            }
-            _ => Err(Fault::protocol("a packet before CONNACK")),
+            let what = "it left before it was let in";
+            return Err(Fault::new(ReasonCode::NORMAL_DISCONNECTION, what));
         }
+        // [MQTT-3.1.2-30].
+        let Packet::Auth(auth) = &**packet else { return early };
+        if !self.extended.contains_key(&conn) {
+            return early;
+        }
+        let method = self.take_turn(conn, auth, ReasonCode::CONTINUE_AUTHENTICATION)?;
+        let Some(Link::Judging(judging)) = self.links.get(conn) else { return Ok(()) };
+        let identity = judging.identity.clone();
+        effects.list.push(Effect::Hold { conn });
+        Self::judge_step(conn, identity, method, auth, effects);
+        Ok(())
     }
 
     /// AUTH on an accepted connection: it proves itself anew.

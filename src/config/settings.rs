@@ -58,6 +58,10 @@ pub struct Listener {
     pub auto_id_prefix: String,
     /// Whether a client may come in without a user name.
     pub allow_anonymous: bool,
+    /// Names and passwords of those who may come in.
+    pub password_file: Option<String>,
+    /// Who may do what with which topics.
+    pub acl_file: Option<String>,
     /// Whether a client may leave its id to the broker.
     pub allow_zero_length_clientid: bool,
 }
@@ -169,6 +173,9 @@ pub struct Limits {
     pub retain_expiry_interval: u32,
     /// Seconds a session outlives its connection at the most; 0 is for ever.
     pub persistent_client_expiration: u64,
+    /// Whether retained messages are kept from everybody once their publisher may not publish
+    /// them any more.
+    pub check_retain_source: bool,
     /// Whether a message is delivered with the subscription's QoS even if published with less.
     pub upgrade_outgoing_qos: bool,
     /// Seconds from accept to a complete CONNECT.
@@ -261,16 +268,34 @@ impl Listener {
             use_username_as_clientid: false,
             auto_id_prefix: "auto-".into(),
             allow_anonymous: false,
+            password_file: None,
+            acl_file: None,
             allow_zero_length_clientid: true,
         }
     }
 
-    /// Whether the two are the same socket, so that a reload keeps it and its connections.
+    /// Whether the two listen in the same way, so that a reload keeps the sockets and their
+    /// connections.
     #[must_use]
     pub fn is_same_socket(&self, other: &Self) -> bool {
-        self.address == other.address
-            && self.bind_interface == other.bind_interface
-            && self.family == other.family
+        let is_unix = matches!(self.address, Address::Unix { .. });
+        let is_same_way =
+            self.bind_interface == other.bind_interface && self.family == other.family;
+        self.address == other.address && (is_unix || is_same_way)
+    }
+
+    /// For each of `new`, its place in `old` if it is there; none is taken twice.
+    #[must_use]
+    pub fn matched(old: &[&Self], new: &[Self]) -> Vec<Option<usize>> {
+        let mut is_taken = vec![false; old.len()];
+        new.iter()
+            .map(|listener| {
+                let is_it = |at: &usize| !is_taken[*at] && old[*at].is_same_socket(listener);
+                let found = (0..old.len()).find(is_it)?;
+                is_taken[found] = true;
+                Some(found)
+            })
+            .collect()
     }
 }
 
@@ -320,6 +345,7 @@ impl Default for Limits {
             retain_available: true,
             retain_expiry_interval: 0,
             persistent_client_expiration: 0,
+            check_retain_source: true,
             upgrade_outgoing_qos: false,
             connect_timeout: 30,
             stalled_timeout: 60,

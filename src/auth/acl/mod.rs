@@ -26,7 +26,7 @@ mod pattern;
 use std::borrow::Cow;
 
 use super::problem::Problem;
-use crate::map::Map;
+use crate::map::{self, Map};
 use crate::session::{Access, Identity};
 use crate::topic_matcher::{Filter, Topic, Tree, common, covers, matches};
 
@@ -93,6 +93,14 @@ impl Decision {
 
     /// No line says anything.
     const NONE: Self = Self { is_allowed: false, line: 0 };
+}
+
+impl Default for Acl {
+    /// No rules: nobody may do anything.
+    fn default() -> Self {
+        let (anonymous, patterns) = (Rules::default(), Rules::default());
+        Self { anonymous, users: map::map(0), patterns }
+    }
 }
 
 impl Acl {
