@@ -82,11 +82,6 @@ impl Broker {
     /// Sees to it that the timer of a link fires no later than its deadline.
     pub(super) fn arm_link(&mut self, conn: ConnId) {
         let Some(due) = self.links.get(conn).map(Link::deadline) else { return };
-        self.arm_link_by(conn, due);
-    }
-
-    /// Sees to it that the timer of a link fires no later than `due`.
-    pub(super) fn arm_link_by(&mut self, conn: ConnId, due: Time) {
         let Some(armed) = self.links.armed_mut(conn) else { return };
         if due < *armed {
             let old = std::mem::replace(armed, due);

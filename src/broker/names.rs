@@ -7,14 +7,14 @@
 //!
 //! Never costs a connection without either more than to see that it has neither.
 
+use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use log::warn;
 
 use super::link::Online;
-use super::target::CONNECTION;
-use super::{Broker, ConnId, Fault, ListenerOptions, name};
+use super::{Broker, ConnId, Fault, ListenerOptions, Shown, name};
 use crate::codec::{PublishRef, ReasonCode, Text};
 use crate::metrics::DropReason;
 use crate::topic_matcher::Filter;
@@ -27,8 +27,10 @@ pub(super) struct Names {
     listener: Option<Arc<ListenerOptions>>,
     /// Topics the client has given an alias; index 0 is alias 1.
     aliases: Vec<Option<Rc<str>>>,
-    /// It was logged that the client is not shown a message.
-    has_told: bool,
+    /// It was logged that messages are not shown to the client.
+    has_told_outside: bool,
+    /// It was logged that messages of the client are too large.
+    has_told_large: bool,
 }
 
 impl Names {
@@ -108,18 +110,32 @@ impl Broker {
     }
 
     /// A message is not shown to a client, because its topic is not below the mount point: its
-    /// session subscribed elsewhere.
+    /// session subscribed elsewhere. The first of a connection is logged.
     pub(super) fn note_outside(&mut self, conn: ConnId) {
         self.counters.drop_one(DropReason::OutsideMount);
-        let Some(online) = self.links.online_mut(conn) else { return };
-        let Some(names) = &mut online.names else { return };
-        if !std::mem::replace(&mut names.has_told, true) {
+        let online = self.online_mut(conn);
+        let names = online.names.get_or_insert_default();
+        if !mem::replace(&mut names.has_told_outside, true) {
             warn!(
-                target: CONNECTION,
                 "Messages are being dropped for client {}: its session has subscriptions outside \
                  of mount_point {}.",
                 name(&online.identity),
-                names.mount_point()
+                Shown(names.mount_point())
+            );
+        }
+    }
+
+    /// A message is not taken from a client, because its payload is too large. The first of a
+    /// connection is logged.
+    pub(super) fn note_large(&mut self, conn: ConnId, len: usize) {
+        self.counters.drop_one(DropReason::PayloadTooLarge);
+        let limit = self.options.message_size_limit;
+        let online = self.online_mut(conn);
+        let names = online.names.get_or_insert_default();
+        if !mem::replace(&mut names.has_told_large, true) {
+            warn!(
+                "Messages of client {} are not taken: one has {len} bytes, {limit} allowed.",
+                name(&online.identity)
             );
         }
     }

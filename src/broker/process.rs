@@ -36,9 +36,13 @@ impl Broker {
             } else if self.links.online(conn).is_some_and(|on| !self.authority.keeps(&on.identity))
             {
                 self.turn_away(now, conn, effects);
-            } else if self.links.online(conn).is_some_and(|online| online.charged > 0) {
-                // The next bytes that leave may bring its deadline forward.
-                self.arm_link_by(conn, now.plus_ms(self.options.stalled_timeout_ms));
+            } else if let Some(online) = self.links.online_mut(conn)
+                && online.charged > 0
+            {
+                // Less patience counts from now on: a deadline only ever moves on.
+                let by = now.plus_ms(self.options.stalled_timeout_ms);
+                online.stalled_by = online.stalled_by.min(by);
+                self.arm_link(conn);
             }
         }
     }
@@ -56,7 +60,8 @@ impl Broker {
         let what = "its listener has gone";
         match self.links.get(conn) {
             Some(Link::Online(online)) => {
-                info!(target: CONNECTION, "Client {} disconnected: {what}.", name(&online.identity));
+                let who = name(&online.identity);
+                info!(target: CONNECTION, "Client {who} disconnected: {what}.");
                 let code = ReasonCode::ADMINISTRATIVE_ACTION;
                 self.dismiss(now, conn, code, Some(what), effects);
             }

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use log::{debug, warn};
+use log::debug;
 
 use super::entry::is_reserved;
 use super::link::LastTopic;
@@ -16,7 +16,6 @@ use super::source::Source;
 use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
-use crate::metrics::DropReason;
 use crate::persistence::{Change, Record};
 use crate::router::Matches;
 use crate::session::SessionId;
@@ -131,10 +130,8 @@ impl Broker {
         if limit == 0 || len <= limit {
             return Ok(None);
         }
-        self.counters.drop_one(DropReason::PayloadTooLarge);
+        self.note_large(conn, len);
         let online = self.online(conn);
-        let (who, topic) = (name(&online.identity), Shown(parts.topic.as_str()));
-        warn!("Client {who} published {len} bytes to {topic}, more than {limit}: not taken.");
         if online.version < Version::V5 && parts.qos > QoS::AtMostOnce {
             let what = "a payload larger than allowed";
             return Err(Fault::new(ReasonCode::QUOTA_EXCEEDED, what));
