@@ -278,7 +278,7 @@ fn table_and_manual_page_agree() {
         }
     }
     let titles: Vec<&str> = page.iter().map(|(title, _)| title.as_str()).collect();
-    let known = ["NAME", "DESCRIPTION", "SEE ALSO"];
+    let known = ["NAME", "DESCRIPTION", "PASSWORD FILES", "ACCESS CONTROL LISTS", "SEE ALSO"];
     let strange: Vec<_> = titles
         .iter()
         .filter(|title| !known.contains(title) && !GROUPS.iter().any(|(known, _)| known == *title))

@@ -11,6 +11,7 @@ use mqtt_broker::cli;
 use mqtt_broker::server::command::CommandLine;
 use mqtt_broker::server::daemon::{self, Failure};
 use mqtt_broker::server::options::BROKER;
+use mqtt_broker::server::trial;
 
 fn main() -> ExitCode {
     match run() {
@@ -43,6 +44,12 @@ fn run() -> Result<(), Failure> {
     if matches.opt_present("version") {
         print(&format!("mqtt-broker {}\n", env!("CARGO_PKG_VERSION")));
         return Ok(());
+    }
+    trial::check(&matches)?;
+    if let Some(file) = matches.opt_str("test-acl") {
+        let (text, is_allowed) = trial::answer(&file, &matches).map_err(Failure::Config)?;
+        print(&text);
+        return if is_allowed { Ok(()) } else { Err(Failure::Logged) };
     }
     let command = CommandLine::new(&matches)?;
     let mut reading = command.configuration().map_err(Failure::Config)?;

@@ -34,6 +34,7 @@ mod signals;
 #[cfg(test)]
 mod sizes;
 mod stream;
+pub mod trial;
 mod worker;
 
 use std::fmt;
