@@ -49,7 +49,9 @@ impl House {
 
     /// A broker with these lines as its configuration; `DIR` is this directory.
     fn broker(&self, configuration: &str) -> Arc<Broker> {
-        let text = configuration.replace("DIR", self.0.to_str().unwrap());
+        // It keeps its rights, so that it can read its files again.
+        let text = format!("user root\n{configuration}");
+        let text = text.replace("DIR", self.0.to_str().unwrap());
         Broker::start(&["-c", &self.write("broker.conf", &text)])
     }
 

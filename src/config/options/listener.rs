@@ -10,7 +10,6 @@ use super::general::{PROXY, WEBSOCKET};
 use super::{Entry, Mark, in_listener};
 
 /// Settings that the server does not know yet.
-const TO_COME: Mark = Mark::Later("further settings of listeners");
 
 const fn topic_aliases(name: &'static str, says: &'static str) -> Entry {
     let kind = Number { min: 0, max: u16::MAX as u64, unit: "aliases" };
