@@ -7,7 +7,7 @@ mod access;
 mod logins;
 mod program;
 mod reload;
-mod scram;
+pub(crate) mod scram;
 mod storm;
 
 use std::path::{Path, PathBuf};

@@ -165,8 +165,8 @@ impl Broker {
         self.emit_shared(start, &message, effects);
     }
 
-    /// How a member's connection gets a message and what that takes of its room; why not, if it never
-    /// does.
+    /// How a member's connection gets a message and what that takes of its room; why not, if it
+    /// never does.
     fn fits_member<'i>(
         &self,
         now: Time,

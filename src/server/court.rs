@@ -354,3 +354,6 @@ impl Judge for Court {
         self.resting.first().map(|(until, _)| *until)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ fn come_in(broker: &Arc<Broker>, user: &str, password: &str) -> (Raw, crate::har
 }
 
 #[test]
-fn a_proof_lets_in_and_gives_the_rights_of_its_user() {
+pub(crate) fn a_proof_lets_in_and_gives_the_rights_of_its_user() {
     let (_house, broker) = house();
     let (mut client, connack) = come_in(&broker, "user", "pencil");
     assert_eq!((connack.first(), connack.body()[1]), (0x20, 0), "{connack:?}");
@@ -107,7 +107,7 @@ fn a_proof_lets_in_and_gives_the_rights_of_its_user() {
 }
 
 #[test]
-fn a_wrong_proof_is_refused_like_an_unknown_name() {
+pub(crate) fn a_wrong_proof_is_refused_like_an_unknown_name() {
     let (_house, broker) = house();
     for (user, password) in [("user", "pen"), ("nobody", "pencil")] {
         let (mut client, connack) = come_in(&broker, user, password);
@@ -119,7 +119,7 @@ fn a_wrong_proof_is_refused_like_an_unknown_name() {
 
 /// 5.0, 4.12.1: it goes on being served meanwhile, and stays who it is.
 #[test]
-fn it_proves_itself_anew() {
+pub(crate) fn it_proves_itself_anew() {
     let (_house, broker) = house();
     let (mut client, _) = come_in(&broker, "user", "pencil");
     let scram = Scram::new("user");
@@ -143,7 +143,7 @@ fn it_proves_itself_anew() {
 }
 
 #[test]
-fn nobody_becomes_somebody_else() {
+pub(crate) fn nobody_becomes_somebody_else() {
     let (_house, broker) = house();
     let (mut client, _) = come_in(&broker, "user", "pencil");
     let scram = Scram::new("other");
@@ -163,7 +163,7 @@ fn nobody_becomes_somebody_else() {
 }
 
 #[test]
-fn who_does_not_keep_to_the_conversation_is_disconnected() {
+pub(crate) fn who_does_not_keep_to_the_conversation_is_disconnected() {
     let (_house, broker) = house();
     let first = properties("SCRAM-SHA-256", &Scram::new("user").first());
     let begin = || {
