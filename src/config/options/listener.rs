@@ -9,8 +9,6 @@ use super::Scope::{File, Listener};
 use super::general::{PROXY, WEBSOCKET};
 use super::{Entry, Mark, in_listener};
 
-/// Settings that the server does not know yet.
-
 const fn topic_aliases(name: &'static str, says: &'static str) -> Entry {
     let kind = Number { min: 0, max: u16::MAX as u64, unit: "aliases" };
     Entry::new(Listener, name, kind, "10", says)

@@ -25,9 +25,9 @@ pub(super) struct PasswordFile {
 impl PasswordFile {
     /// Reads a file that is there.
     pub(super) fn open(path: &str) -> Result<Self, String> {
-        let what = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => format!("{path}: {error}; -c creates it"),
-            _ => format!("{path}: {error}"),
+        let what = |error: io::Error| {
+            let is_missing = error.kind() == io::ErrorKind::NotFound;
+            format!("{path}: {error}{}", if is_missing { "; -c creates it" } else { "" })
         };
         let real = fs::canonicalize(path).map_err(what)?;
         let file = File::open(&real).map_err(what)?;
