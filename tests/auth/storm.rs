@@ -1,4 +1,5 @@
 //! Floods of passwords.
+#![expect(clippy::disallowed_methods, reason = "how long others wait is what is tested")]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -88,7 +88,7 @@ fn password_files_of_any_kind_are_taken_or_refused() {
         let (mut taken, mut refused) = (0, 0);
         for _ in 0..INPUTS {
             let mut bytes = good.as_bytes().to_vec();
-            bytes.extend_from_slice(pick(rng, &[&b""[..], b"z:geheim\n", b"# geheim\n"]));
+            bytes.extend_from_slice(pick(rng, &["", "z:geheim\n", "# geheim\n"]).as_bytes());
             mutate(rng, &mut bytes);
             match Passwords::parse("pw", &bytes) {
                 Ok(passwords) => {

@@ -128,6 +128,7 @@ impl Broker {
     }
 
     /// Waits until it has logged so many lines with this in them; the last of them.
+    #[expect(clippy::disallowed_methods, reason = "a test that waits must give up some day")]
     pub(crate) fn until_logged(&self, text: &str, count: usize) -> String {
         let process = self.process.as_ref().expect("a broker that was started here");
         let by = Instant::now() + PATIENCE;
