@@ -90,6 +90,7 @@ impl Broker {
             is_assigned,
             by: now.plus_ms(self.options.verdict_timeout_ms),
         };
+        self.note_method(conn, &credentials);
         match self.authority.admit(&credentials) {
             Admission::Granted => self.accept(now, conn, judging, effects),
             Admission::Refused(denial) => {

@@ -43,10 +43,7 @@ impl Broker {
         credentials: Credentials,
         effects: &mut Effects,
     ) {
-        if let Some((method, _)) = &credentials.method {
-            let extended = Extended { method: method.clone(), stage: Stage::Judge };
-            self.extended.insert(conn, extended);
-        }
+        self.set_stage(conn, Stage::Judge);
         self.disarm_link(conn);
         self.links.replace(conn, Link::Judging(Box::new(judging)));
         self.arm_link(conn);
@@ -228,6 +225,14 @@ impl Broker {
         };
         self.set_stage(conn, Stage::Client);
         self.send(conn, Packet::Auth(auth), Seq(0), effects);
+    }
+
+    /// Remembers the method that a CONNECT has named, if it has.
+    pub(super) fn note_method(&mut self, conn: ConnId, credentials: &Credentials) {
+        if let Some((method, _)) = &credentials.method {
+            let extended = Extended { method: method.clone(), stage: Stage::Rest };
+            self.extended.insert(conn, extended);
+        }
     }
 
     fn set_stage(&mut self, conn: ConnId, stage: Stage) {
