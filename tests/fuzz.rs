@@ -2,9 +2,9 @@
 //!
 //! `decoder` feeds the codec damaged packets in pieces, `topics` holds the topic matcher against a
 //! naive one, `config` and `rights` read files nobody would write, `broker` lets many clients talk
-//! nonsense to the real program. A round is a fixed amount of each; `FUZZ_ROUNDS=1000 cargo test --release
-//! fuzz` does more than the one that every test run does. A failure names the seed of its round:
-//! `FUZZ_SEED=7` begins there.
+//! nonsense to the real program. A round is a fixed amount of each; `FUZZ_ROUNDS=1000 cargo test
+//! --release fuzz` does more than the one that every test run does. A failure names the seed of its
+//! round: `FUZZ_SEED=7` begins there.
 
 mod broker;
 mod config;

@@ -17,7 +17,7 @@ use super::source::{Source, Terms, remaining};
 use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, MessageRef, Options, Overflow, Seq, Shown, Target};
 use crate::codec::{PacketId, QoS, ReasonCode};
-use crate::message::{Delivery, Message};
+use crate::message::{Delivery, Message, Parts};
 use crate::metrics::DropReason;
 use crate::persistence::Change;
 use crate::router::{Matches, count};
@@ -34,9 +34,10 @@ impl Broker {
         effects: &mut Effects,
     ) {
         let start = effects.targets.len();
+        let highest = self.highest_qos(source.parts.qos);
         for found in &matches.sessions {
             let terms = Terms {
-                qos: self.outgoing_qos(found.qos, source.parts.qos),
+                qos: found.qos.min(highest),
                 retain: found.retain_as_published && source.parts.retain,
                 identifiers: matches.identifiers_of(found),
                 group: 0,
@@ -50,10 +51,10 @@ impl Broker {
         self.emit(start, source, effects);
     }
 
-    /// At which QoS a message goes out: the lower of the two, unless it is to be as subscribed
-    /// ([MQTT-3.8.4-8] of 5.0).
-    pub(super) fn outgoing_qos(&self, subscribed: QoS, published: QoS) -> QoS {
-        if self.options.upgrade_outgoing_qos { subscribed } else { subscribed.min(published) }
+    /// The highest QoS at which a message goes out: as it was published ([MQTT-3.8.4-8] of 5.0),
+    /// unless it is to go out as subscribed.
+    pub(super) const fn highest_qos(&self, published: QoS) -> QoS {
+        if self.options.upgrade_outgoing_qos { QoS::ExactlyOnce } else { published }
     }
 
     /// One effect for all targets since `start`.
@@ -70,7 +71,7 @@ impl Broker {
         &mut self,
         now: Time,
         to: SessionId,
-        terms: Terms<'_>,
+        mut terms: Terms<'_>,
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) {
@@ -82,20 +83,23 @@ impl Broker {
             }
             return self.enqueue(to, terms, source, effects);
         };
-        let topic = source.parts.topic;
         if !self.allows_all
-            && !self.authority.may(&online.identity, Access::Receive, topic.as_str())
+            && !self.authority.may(&online.identity, Access::Receive, source.parts.topic.as_str())
         {
             return;
         }
-        let Some(skip) = online.skip(topic) else { return self.note_outside(conn) };
-        let terms = Terms { skip, ..terms };
+        if online.names.is_some() {
+            let Some(skip) = online.skip(source.parts.topic) else {
+                return self.note_outside(conn);
+            };
+            terms.skip = skip;
+        }
         let charge = source.charge(online.version, terms, now);
         if charge > online.maximum_packet_size {
             // As if it had been sent and had completed ([MQTT-3.1.2-25]).
             return self.counters.drop_one(DropReason::TooLarge);
         }
-        if !self.options.takes(online, session, terms.qos, charge, source.parts.len()) {
+        if !self.options.takes(online, session, terms.qos, charge, &source.parts) {
             return self.enqueue(to, terms, source, effects);
         }
         if terms.qos > QoS::AtMostOnce {
@@ -288,14 +292,14 @@ impl Effects {
 
 impl Options {
     /// Whether a session's connection takes a message of this QoS now, of so many bytes on the
-    /// wire (`charge`) and in itself.
+    /// wire.
     pub(super) fn takes(
         &self,
         online: &Online,
         session: &Session,
         qos: QoS,
         charge: u32,
-        len: usize,
+        parts: &Parts<'_>,
     ) -> bool {
         if !online.has_room(charge) {
             return false;
@@ -308,16 +312,20 @@ impl Options {
         }
         online.resume.is_none()
             && queue.is_none_or(Queue::is_empty)
-            && self.has_window(online, session, len)
+            && self.has_window(online, session, parts)
     }
 
-    /// Whether one more message above QoS 0, of so many bytes, may be on its way. One that is
-    /// larger than all that may be goes alone: else it would stop what is behind it for ever.
-    pub(super) fn has_window(&self, online: &Online, session: &Session, len: usize) -> bool {
-        let (most, before) = (self.max_inflight_bytes, session.inflight_bytes());
+    /// Whether this message above QoS 0 may be on its way too. One that is larger than all that
+    /// may be goes alone: else it would stop what is behind it for ever.
+    pub(super) fn has_window(&self, online: &Online, session: &Session, parts: &Parts<'_>) -> bool {
         online.quota > 0
             && session.inflight() < usize::from(online.window)
-            && (most == 0 || before == 0 || before.saturating_add(len as u64) <= most)
+            && (self.max_inflight_bytes == 0 || self.has_window_bytes(session, parts.len()))
+    }
+
+    fn has_window_bytes(&self, session: &Session, len: usize) -> bool {
+        let before = session.inflight_bytes();
+        before == 0 || before.saturating_add(len as u64) <= self.max_inflight_bytes
     }
 }
 

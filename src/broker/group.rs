@@ -41,8 +41,7 @@ impl Broker {
                 if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
                     is_anybody_there = true;
                     if let Ok((terms, charge)) = self.fits_member(now, online, terms, source)
-                        && let len = source.parts.len()
-                        && self.options.takes(online, session, terms.qos, charge, len)
+                        && self.options.takes(online, session, terms.qos, charge, &source.parts)
                     {
                         break Some((member, terms.skip, charge));
                     }
@@ -80,7 +79,7 @@ impl Broker {
         let held = Held { node: self.store.router.group(group)?.node, group: group.0 };
         let is_hidden = self.store.router.hides(member.session, held, source.parts.topic);
         (!is_hidden).then(|| Terms {
-            qos: self.outgoing_qos(member.options.qos, source.parts.qos),
+            qos: member.options.qos.min(self.highest_qos(source.parts.qos)),
             retain: member.options.retain_as_published && source.parts.retain,
             identifiers: identifiers(&member.identifier),
             group: group.0,

@@ -280,7 +280,8 @@ impl Broker {
         };
         online.heard(now);
         self.counters.packets_received += 1;
-        if let Err(fault) = self.on_publish(now, conn, publish, effects) {
+        let is_mounted = online.is_mounted();
+        if let Err(fault) = self.on_publish(now, conn, publish, is_mounted, effects) {
             self.fail(now, conn, fault, effects);
         }
     }
@@ -315,7 +316,10 @@ impl Broker {
         effects: &mut Effects,
     ) -> Result<(), Fault> {
         match packet {
-            Incoming::Publish(publish) => self.on_publish(now, conn, &publish, effects),
+            Incoming::Publish(publish) => {
+                let is_mounted = self.online(conn).is_mounted();
+                self.on_publish(now, conn, &publish, is_mounted, effects)
+            }
             Incoming::Ack(kind, ack) => self.on_ack(now, conn, kind, &ack, effects),
             Incoming::PingReq => {
                 let what = Outgoing::PingResp;

@@ -28,12 +28,13 @@ impl Broker {
         now: Time,
         conn: ConnId,
         publish: &PublishRef<'_>,
+        is_mounted: bool,
         effects: &mut Effects,
     ) -> Result<(), Fault> {
         self.counters.publishes_received += 1;
         if publish.qos == QoS::AtMostOnce && !publish.retain {
             // Nothing to check, nothing to answer.
-            return self.take_in(now, conn, publish, effects).map(drop);
+            return self.take_in(now, conn, publish, is_mounted, effects).map(drop);
         }
         let before = self.seq;
         let session = self.online(conn).session;
@@ -49,7 +50,7 @@ impl Broker {
             self.send_ack(conn, kind, packet_id, reason, self.seq, effects);
             return Ok(());
         }
-        let reason = self.take_in(now, conn, publish, effects)?;
+        let reason = self.take_in(now, conn, publish, is_mounted, effects)?;
         let Some(packet_id) = publish.packet_id else { return Ok(()) };
         let kind = if publish.qos == QoS::ExactlyOnce {
             if !reason.is_error() {
@@ -96,10 +97,11 @@ impl Broker {
         now: Time,
         conn: ConnId,
         publish: &PublishRef<'_>,
+        is_mounted: bool,
         effects: &mut Effects,
     ) -> Result<ReasonCode, Fault> {
         if let Some(properties) = publish.properties.as_forwardable()
-            && !self.online(conn).is_mounted()
+            && !is_mounted
         {
             // No alias among them.
             let parts = Parts::of(publish, publish.topic, properties, now);
@@ -118,25 +120,17 @@ impl Broker {
         reason
     }
 
-    /// Whether a message is not taken because of its size. 5.0 is told ([MQTT-3.4.2-1] has no
-    /// 0x95 for it); a 3.x client at QoS 1 or 2, to whom nothing can be said, is disconnected, so
-    /// that it does not take the message for delivered.
-    fn refuse_payload(
-        &mut self,
-        conn: ConnId,
-        parts: &Parts<'_>,
-    ) -> Result<Option<ReasonCode>, Fault> {
-        let (limit, len) = (self.options.message_size_limit as usize, parts.payload.len());
-        if limit == 0 || len <= limit {
-            return Ok(None);
+    /// A message is not taken because of its size. 5.0 is told ([MQTT-3.4.2-1] has no 0x95 for
+    /// it); a 3.x client at QoS 1 or 2, to whom nothing can be said, is disconnected, so that it
+    /// does not take the message for delivered.
+    #[cold]
+    fn refuse_payload(&mut self, conn: ConnId, parts: &Parts<'_>) -> Result<ReasonCode, Fault> {
+        self.note_large(conn, parts.payload.len());
+        let reason = ReasonCode::QUOTA_EXCEEDED;
+        if self.online(conn).version < Version::V5 && parts.qos > QoS::AtMostOnce {
+            return Err(Fault::new(reason, "a payload larger than allowed"));
         }
-        self.note_large(conn, len);
-        let online = self.online(conn);
-        if online.version < Version::V5 && parts.qos > QoS::AtMostOnce {
-            let what = "a payload larger than allowed";
-            return Err(Fault::new(ReasonCode::QUOTA_EXCEEDED, what));
-        }
-        Ok(Some(ReasonCode::QUOTA_EXCEEDED))
+        Ok(reason)
     }
 
     /// Finds who gets a client's message, from its last topic if it is the same, and routes it.
@@ -148,8 +142,9 @@ impl Broker {
         effects: &mut Effects,
     ) -> Result<ReasonCode, Fault> {
         let topic = parts.topic;
-        if let Some(reason) = self.refuse_payload(conn, &parts)? {
-            return Ok(reason);
+        let limit = self.options.message_size_limit as usize;
+        if limit > 0 && parts.payload.len() > limit {
+            return self.refuse_payload(conn, &parts);
         }
         let online = self.online_mut(conn);
         let session = online.session;
@@ -217,14 +212,14 @@ impl Broker {
             self.unretain(source.parts.topic.as_str(), effects);
             return;
         }
-        let message = self.retained_copy(source);
+        let message = self.retainable(source);
         self.record(Record::Retained(Rc::clone(&message)), effects);
         self.store.retain(message);
     }
 
     /// The message as it is retained. What has no expiry of its own may be given one; that it
     /// does not have on its way to those who subscribe already, where it may have to wait longer.
-    fn retained_copy(&mut self, source: &mut Source<'_>) -> Rc<Message> {
+    fn retainable(&mut self, source: &mut Source<'_>) -> Rc<Message> {
         let minutes = self.options.retain_expiry_interval;
         if minutes == 0 || source.parts.expiry_interval.is_some() {
             return source.keep(&mut self.store);

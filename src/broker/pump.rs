@@ -224,7 +224,7 @@ impl Broker {
             (QoS::AtMostOnce, _) => true,
             // Its identifier is in use already.
             (_, true) => online.quota > 0,
-            (_, false) => self.options.has_window(online, self.store.session(id), message.len()),
+            (_, false) => self.options.has_window(online, self.store.session(id), &message.parts()),
         };
         if online.has_room(charge) && may_go { Ok((terms, charge)) } else { Err(Offer::Waits) }
     }

@@ -98,7 +98,7 @@ impl Broker {
             return true;
         }
         let terms = Terms {
-            qos: self.outgoing_qos(options.qos, message.qos),
+            qos: options.qos.min(self.highest_qos(message.qos)),
             // [MQTT-3.3.1-8] of 3.1.1: sent because of a new subscription.
             retain: true,
             identifiers: identifiers(&identifier),

@@ -116,7 +116,7 @@ pub(super) fn charge(version: Version, terms: Terms<'_>, parts: &Parts<'_>, now:
         dup: false,
         qos: terms.qos,
         retain: terms.retain,
-        topic: parts.topic.after(terms.skip.into()),
+        topic: parts.topic.after(terms.skip),
         // Its length does not depend on its value.
         packet_id: (terms.qos > QoS::AtMostOnce).then_some(PacketId::MAX),
         topic_alias: None,

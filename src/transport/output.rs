@@ -319,7 +319,7 @@ impl Output {
             dup: label.dup,
             qos: label.qos,
             retain: label.retain,
-            topic: parts.topic.after(label.skip.into()),
+            topic: parts.topic.after(label.skip),
             packet_id: label.packet_id,
             topic_alias: None,
             message_expiry_interval: label.expiry,

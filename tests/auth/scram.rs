@@ -103,7 +103,7 @@ pub(crate) fn a_proof_lets_in_and_gives_the_rights_of_its_user() {
     assert_eq!((connack.first(), connack.body()[1]), (0x20, 0), "{connack:?}");
     client.send(v5::publish("mine", "1").qos(1, 1)).expect(v5::ack(0x40, 1, 0x10));
     client.send(v5::publish("other", "1").qos(1, 2)).expect(v5::ack(0x40, 2, 0x87));
-    assert!(broker.log().contains("u'user'"), "{}", broker.log());
+    broker.expect_log("u'user'");
 }
 
 #[test]

@@ -128,6 +128,7 @@ impl Broker {
     }
 
     /// Waits until it has logged so many lines with this in them; the last of them.
+    #[track_caller]
     #[expect(clippy::disallowed_methods, reason = "a test that waits must give up some day")]
     pub(crate) fn until_logged(&self, text: &str, count: usize) -> String {
         let process = self.process.as_ref().expect("a broker that was started here");
@@ -147,6 +148,12 @@ impl Broker {
     /// What it logged lately.
     pub(crate) fn log(&self) -> String {
         self.process.as_ref().map_or_else(String::new, |process| process.log(""))
+    }
+
+    /// Waits until it has logged this; it writes before it answers, but somebody has to read it.
+    #[track_caller]
+    pub(crate) fn expect_log(&self, text: &str) {
+        self.until_logged(text, 1);
     }
 
     /// What it logged lately of the client on this port.

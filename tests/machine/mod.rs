@@ -316,7 +316,7 @@ impl Machine {
             dup: target.dup,
             qos: target.qos,
             retain: target.retain,
-            topic: parts.topic.after(target.skip.into()),
+            topic: parts.topic.after(target.skip),
             packet_id: target.packet_id,
             topic_alias: None,
             message_expiry_interval: target.expiry,
