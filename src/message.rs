@@ -1,8 +1,9 @@
 //! A message that outlives the packet it came in.
 //!
-//! Owns: topic, forwardable properties and payload in one boxed slice, copied once out of the
-//! bytes the packet arrived in, at the moment something must keep them. Queues, windows and the
-//! retained messages share it by `Rc`; the type says that it never leaves the loop.
+//! Owns: topic, forwardable properties, payload and sometimes the publisher's user name in one
+//! boxed slice, copied once out of the bytes the packet arrived in, at the moment something must
+//! keep them. Queues, windows and the retained messages share it by `Rc`; the type says that it
+//! never leaves the loop.
 //!
 //! Never changes once made; what differs per receiver is a [`Delivery`].
 
@@ -76,6 +77,7 @@ pub struct Message {
     gauge: Rc<Gauge>,
     created: Time,
     expiry_interval: Option<u32>,
+    /// And [`HAS_USER`], if a user name stands behind the payload.
     properties_len: u32,
     topic_len: u16,
     /// Of the PUBLISH it came in.
@@ -96,10 +98,33 @@ impl Message {
         publisher: Option<Rc<str>>,
         gauge: &Rc<Gauge>,
     ) -> Rc<Self> {
-        let mut bytes = Vec::with_capacity(parts.len());
+        Self::of(number, parts, publisher, None, gauge)
+    }
+
+    /// The same of a user, whose name stands behind the payload: only what may be asked for later
+    /// by what right it was published (retained messages, Wills) has it.
+    ///
+    /// # Panics
+    /// If topic or name are longer than they can be.
+    #[must_use]
+    pub fn of(
+        number: u64,
+        parts: &Parts<'_>,
+        publisher: Option<Rc<str>>,
+        user_name: Option<&str>,
+        gauge: &Rc<Gauge>,
+    ) -> Rc<Self> {
+        let tail = user_name.map_or(0, |name| name.len() + TAIL);
+        let mut bytes = Vec::with_capacity(parts.len() + tail);
         bytes.extend_from_slice(parts.topic.as_bytes());
         bytes.extend_from_slice(parts.properties);
         bytes.extend_from_slice(parts.payload);
+        if let Some(name) = user_name {
+            let len = u16::try_from(name.len()).expect("a name has at most 65,535 bytes");
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(&len.to_le_bytes());
+        }
+        let len = u32::try_from(parts.properties.len()).expect("a packet is smaller");
         let message = Self {
             number,
             publisher,
@@ -107,7 +132,7 @@ impl Message {
             gauge: Rc::clone(gauge),
             created: parts.created,
             expiry_interval: parts.expiry_interval,
-            properties_len: u32::try_from(parts.properties.len()).expect("a packet is smaller"),
+            properties_len: len | if user_name.is_some() { HAS_USER } else { 0 },
             topic_len: u16::try_from(parts.topic.len()).expect("a topic has at most 65,535 bytes"),
             qos: parts.qos,
             retain: parts.retain,
@@ -126,13 +151,34 @@ impl Message {
     #[must_use]
     pub fn properties(&self) -> &[u8] {
         let start = usize::from(self.topic_len);
-        &self.bytes[start..start + self.properties_len as usize]
+        &self.bytes[start..start + self.properties_len()]
     }
 
     /// Application payload.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
-        &self.bytes[usize::from(self.topic_len) + self.properties_len as usize..]
+        &self.bytes[usize::from(self.topic_len) + self.properties_len()..self.len()]
+    }
+
+    /// User name of its publisher, if it had one and it was kept.
+    #[must_use]
+    pub fn user_name(&self) -> Option<&str> {
+        let name = &self.bytes[self.len()..self.bytes.len() - self.tail().min(TAIL)];
+        let name = std::str::from_utf8(name).expect("it was made of text");
+        (self.properties_len & HAS_USER != 0).then_some(name)
+    }
+
+    const fn properties_len(&self) -> usize {
+        (self.properties_len & !HAS_USER) as usize
+    }
+
+    /// Bytes of the user name and its length.
+    const fn tail(&self) -> usize {
+        if self.properties_len & HAS_USER == 0 {
+            return 0;
+        }
+        let [.., low, high] = &*self.bytes else { return 0 };
+        u16::from_le_bytes([*low, *high]) as usize + TAIL
     }
 
     /// Everything it was made from.
@@ -171,13 +217,13 @@ impl Message {
     /// Bytes of topic, properties and payload.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.tail()
     }
 
     /// Never: a topic has at least one character.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.len() == 0
     }
 
     /// Bytes it takes, as the gauge counts them.
@@ -186,6 +232,11 @@ impl Message {
         size_of::<Self>() + 2 * size_of::<usize>() + self.bytes.len()
     }
 }
+
+/// A packet has at most 2^28 bytes, so this bit is free.
+const HAS_USER: u32 = 1 << 31;
+/// Bytes of the length behind a user name.
+const TAIL: usize = 2;
 
 impl Drop for Message {
     fn drop(&mut self) {

@@ -159,10 +159,12 @@ pub enum DropReason {
     OutsideMount,
     /// Its payload was larger than allowed: it was not taken at all.
     PayloadTooLarge,
+    /// The client may not receive it any more.
+    Denied,
 }
 
 /// How many reasons there are.
-const DROPS: usize = 12;
+const DROPS: usize = 13;
 
 impl DropReason {
     /// All of them.
@@ -179,6 +181,7 @@ impl DropReason {
         Self::Memory,
         Self::OutsideMount,
         Self::PayloadTooLarge,
+        Self::Denied,
     ];
 
     /// Whether it was for want of room in a queue: what the receiver was too slow for.
@@ -195,7 +198,8 @@ impl DropReason {
             | Self::Refused
             | Self::Memory
             | Self::OutsideMount
-            | Self::PayloadTooLarge => false,
+            | Self::PayloadTooLarge
+            | Self::Denied => false,
         }
     }
 
@@ -215,6 +219,7 @@ impl DropReason {
             Self::Memory => "QoS 0 while memory is short",
             Self::OutsideMount => "outside of the mount point",
             Self::PayloadTooLarge => "payload larger than allowed",
+            Self::Denied => "not allowed to the client",
         }
     }
 }

@@ -102,7 +102,7 @@ fn the_stock_file_of_debian_starts_a_broker() {
 fn everything_wrong_is_told_and_the_status_is_3() {
     let directory = Directory::new("wrong");
     let path = directory.write("f.conf", "listener 0 ::1\nmax_qs 1\ninclude_dir DIR/d\ntopic #\n");
-    directory.write("d/a.conf", "sys_interval never\npassword_file /etc/passwd\n");
+    directory.write("d/a.conf", "sys_interval never\nenable_control_api true\n");
     let said = refused(&path);
     let d = directory.0.join("d/a.conf");
     let expected = [
@@ -110,8 +110,8 @@ fn everything_wrong_is_told_and_the_status_is_3() {
         format!("{path}:4: topic belongs below a 'connection' line; move it there"),
         format!("{}:1: sys_interval 'never': give seconds, a number from 0 to 65535", d.display()),
         format!(
-            "{}:2: password_file is not supported by this build yet (password files); remove \
-             the line, or wait for one that supports it",
+            "{}:2: enable_control_api is not supported by this build yet (the control topics); \
+             remove the line, or wait for one that supports it",
             d.display()
         ),
     ];
@@ -274,7 +274,7 @@ fn table_and_manual_page_agree() {
         }
     }
     let titles: Vec<&str> = page.iter().map(|(title, _)| title.as_str()).collect();
-    let known = ["NAME", "DESCRIPTION", "SEE ALSO"];
+    let known = ["NAME", "DESCRIPTION", "PASSWORD FILES", "ACCESS CONTROL LISTS", "SEE ALSO"];
     let strange: Vec<_> = titles
         .iter()
         .filter(|title| !known.contains(title) && !GROUPS.iter().any(|(known, _)| known == *title))

@@ -11,6 +11,7 @@ use mqtt_broker::cli;
 use mqtt_broker::server::command::CommandLine;
 use mqtt_broker::server::daemon::{self, Failure};
 use mqtt_broker::server::options::BROKER;
+use mqtt_broker::server::trial;
 
 fn main() -> ExitCode {
     match run() {
@@ -44,9 +45,17 @@ fn run() -> Result<(), Failure> {
         print(&format!("mqtt-broker {}\n", env!("CARGO_PKG_VERSION")));
         return Ok(());
     }
+    trial::check(&matches)?;
+    if let Some(file) = matches.opt_str("test-acl") {
+        let (text, is_allowed) = trial::answer(&file, &matches).map_err(Failure::Config)?;
+        print(&text);
+        return if is_allowed { Ok(()) } else { Err(Failure::Logged) };
+    }
     let command = CommandLine::new(&matches)?;
-    let reading = command.configuration().map_err(Failure::Config)?;
+    let mut reading = command.configuration().map_err(Failure::Config)?;
     if matches.opt_present("test-config") {
+        let mut tables = command.tables(&reading.config).map_err(Failure::Config)?;
+        reading.warnings.append(&mut tables.warnings);
         print(&daemon::explained(&reading));
         return Ok(());
     }

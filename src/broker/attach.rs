@@ -17,7 +17,7 @@ use crate::codec::{self, Connect, Disconnect, Packet, ReasonCode, Version, Will}
 use crate::message::{Message, Parts};
 use crate::metrics::Kind;
 use crate::persistence::{Change, Record};
-use crate::session::{SessionId, Will as KeptWill};
+use crate::session::{Access, Identity, SessionId, Will as KeptWill};
 use crate::time::Time;
 
 impl Broker {
@@ -108,6 +108,7 @@ impl Broker {
         now: Time,
         id: SessionId,
         will: &Will,
+        who: &Identity,
         mount: &str,
         effects: &mut Effects,
     ) {
@@ -125,7 +126,8 @@ impl Broker {
         };
         let publisher = Rc::clone(&self.store.session(id).client_id);
         let number = self.store.number_message();
-        let message = Message::new(number, &parts, Some(publisher), &self.store.gauge);
+        let user_name = who.user_name.as_deref();
+        let message = Message::of(number, &parts, Some(publisher), user_name, &self.store.gauge);
         self.change(id, Change::WillSet(message, will.delay_interval), effects);
     }
 
@@ -202,9 +204,7 @@ impl Broker {
             info!(target: CONNECTION, "Client {who} {how}.");
             self.detach(now, conn, true, how, effects);
         }
-        if let Some(Link::Judging(_)) = self.links.get(conn) {
-            effects.list.push(Effect::Unjudge { conn });
-        }
+        self.forget_judging(conn, effects);
         self.disarm_link(conn);
         if self.links.vacate(conn) {
             self.store.gauge.release(Kind::Connection, Links::EACH);
@@ -271,6 +271,10 @@ impl Broker {
         let Some(will) = self.store.session(id).will().cloned() else { return };
         let KeptWill { message, .. } = will;
         self.change(id, Change::WillCleared, effects);
+        if !self.allows_all && !self.may_publish_still(&message, Access::Will) {
+            debug!("The Will on {} is not allowed any more", Shown(message.topic().as_str()));
+            return;
+        }
         debug!("Publishing the Will on {}", Shown(message.topic().as_str()));
         self.publish_kept(now, id, &message, effects);
     }

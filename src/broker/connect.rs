@@ -14,7 +14,8 @@ use super::entry::Refusal;
 use super::link::{Judging, Link, Links};
 use super::target::CONNECTION;
 use super::{
-    Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, Verdict, name, shown_user,
+    Broker, ConnId, Effect, Effects, Fault, ListenerOptions, NOBODY, Seq, Shown, Storage, name,
+    shown_user,
 };
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version,
@@ -81,37 +82,31 @@ impl Broker {
         };
         self.check_lengths(&connect, is_assigned)?;
         self.check_connect(&connect, &identity)?;
-        let properties = &connect.properties;
-        let method = properties.authentication_method.as_ref().map(|method| {
-            (method.clone(), properties.authentication_data.clone().unwrap_or_default())
-        });
+        // From here on it is what the answer carries.
+        let data = connect.properties.authentication_data.take().unwrap_or_default();
+        let method = connect.properties.authentication_method.clone().map(|method| (method, data));
         let credentials =
             Credentials { identity: identity.clone(), password: connect.password.clone(), method };
         let judging = Judging {
             identity,
             connect,
             is_assigned,
-            by: now.plus_ms(self.options.connect_timeout_ms),
+            by: now.plus_ms(self.options.verdict_timeout_ms),
         };
+        self.note_method(conn, &credentials);
         match self.authority.admit(&credentials) {
             Admission::Granted => self.accept(now, conn, judging, effects),
-            Admission::Refused(code) => {
-                let what = "not let in";
-                return Err(Fault::new(code, what));
+            Admission::Refused(denial) => {
+                self.links.replace(conn, Link::Leaving);
+                self.reject(conn, &judging, denial, effects);
             }
-            Admission::Ask => {
-                self.disarm_link(conn);
-                self.links.replace(conn, Link::Judging(Box::new(judging)));
-                self.arm_link(conn);
-                effects.list.push(Effect::Hold { conn });
-                effects.list.push(Effect::Judge { conn, credentials: Box::new(credentials) });
-            }
+            Admission::Ask => self.ask(conn, judging, credentials, effects),
         }
         Ok(())
     }
 
     /// Answers a CONNECT with a refusal, in its own version's words.
-    fn refuse(
+    pub(super) fn refuse(
         &mut self,
         conn: ConnId,
         (version, most): (Version, Option<u32>),
@@ -164,74 +159,37 @@ impl Broker {
         self.abandon(conn, effects);
     }
 
-    pub(super) fn on_while_judging(&self, packet: &Incoming<'_>) -> Result<(), Fault> {
-        let _ = self;
-        match packet {
-            // A client that gives up says so or closes; both end here.
-            Incoming::Other(packet) if matches!(**packet, Packet::Disconnect(_)) => {
-                Err(Fault::new(ReasonCode::NORMAL_DISCONNECTION, "it left before it was let in"))
-            }
-            Incoming::Publish(_) | Incoming::Ack(..) | Incoming::PingReq | Incoming::Other(_) => {
-                Err(Fault::protocol("a packet before CONNACK"))
-            }
+    /// Whether a client that may come in can have what its CONNECT asks for, now that it is known
+    /// who it is; what holds where it came in.
+    fn check_accept(
+        &self,
+        who: &Judging,
+        has_session: bool,
+    ) -> Result<Arc<ListenerOptions>, Refusal> {
+        let listener = Arc::clone(self.listener(who.identity.peer)?);
+        self.check_rights(&who.connect, &listener, &who.identity)?;
+        let limit = self.options.max_sessions;
+        if !has_session && limit > 0 && self.store.len() >= limit {
+            // 3.x: server unavailable.
+            return Err(Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed"));
         }
-    }
-
-    pub(super) fn on_judged(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        verdict: Verdict,
-        effects: &mut Effects,
-    ) {
-        if !matches!(self.links.get(conn), Some(Link::Judging(_))) {
-            return;
-        }
-        let Link::Judging(judging) = self.links.replace(conn, Link::Leaving) else { return };
-        match verdict {
-            Verdict::Granted => {
-                effects.list.push(Effect::Resume { conn });
-                let Judging { connect, identity, .. } = &*judging;
-                // The configuration may be another since it was asked.
-                if let Err(why) = self.check_connect(connect, identity) {
-                    let form = (connect.version, connect.properties.maximum_packet_size);
-                    let (who, what, code) = (name(identity), why.what, why.code.name());
-                    info!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
-                    return self.refuse(conn, form, why, effects);
-                }
-                self.accept(now, conn, *judging, effects);
-            }
-            Verdict::Refused(code) => {
-                self.counters.refused += 1;
-                let (who, why) = (name(&judging.identity), code.name());
-                info!(target: CONNECTION, "Client {who} disconnected: {why}.");
-                self.send_refusal(conn, code, effects);
-                self.abandon(conn, effects);
-            }
-            Verdict::Continue(data) => {
-                let method = judging.connect.properties.authentication_method.clone();
-                let auth = codec::Auth {
-                    reason: ReasonCode::CONTINUE_AUTHENTICATION,
-                    authentication_method: method,
-                    authentication_data: Some(data),
-                    ..codec::Auth::default()
-                };
-                self.send(conn, Packet::Auth(auth), Seq(0), effects);
-                self.links.replace(conn, Link::Judging(judging));
-                effects.list.push(Effect::Resume { conn });
-            }
-        }
+        Ok(listener)
     }
 
     /// Lets a client in: takes over, begins or resumes its session, answers.
-    fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects) {
+    pub(super) fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects) {
         let connect = &who.connect;
         let (version, most) = (connect.version, connect.properties.maximum_packet_size);
-        let listener = match self.listener(who.identity.peer) {
-            Ok(listener) => Arc::clone(listener),
-            Err(why) => return self.refuse(conn, (version, most), why, effects),
-        };
         let existing = self.store.of_client(&who.identity.client_id);
+        let listener = match self.check_accept(&who, existing.is_some()) {
+            Ok(listener) => listener,
+            Err(why) => {
+                let (client, what, code) = (name(&who.identity), why.what, why.code.name());
+                info!(target: CONNECTION, "Client {client} disconnected: {what} ({code}).");
+                self.links.replace(conn, Link::Leaving);
+                return self.refuse(conn, (version, most), why, effects);
+            }
+        };
         if existing.is_none()
             && let Some(why) = self.refuses_clients()
         {
@@ -253,7 +211,7 @@ impl Broker {
             None => self.open_session(Rc::clone(&who.identity.client_id), expiry, effects),
         };
         if let Some(will) = &connect.will {
-            self.set_will(now, session, will, &listener.mount_point, effects);
+            self.set_will(now, session, will, &who.identity, &listener.mount_point, effects);
         }
         self.store.session_mut(session).conn = Some(conn);
         let online = self.online_from(now, session, &who, &listener, expiry);
@@ -302,17 +260,5 @@ impl Broker {
         if self.links.armed_mut(conn).is_some_and(|armed| due < *armed) {
             self.disarm_link(conn);
         }
-    }
-
-    /// AUTH on an accepted connection: re-authentication, which only makes sense with a method.
-    pub(super) fn on_auth(&self, conn: ConnId) -> Result<(), Fault> {
-        if self.online(conn).has_method {
-            return Err(Fault::new(
-                ReasonCode::BAD_AUTHENTICATION_METHOD,
-                "re-authentication is not supported",
-            ));
-        }
-        // 5.0, 4.12: the CONNECT had no Authentication Method.
-        Err(Fault::protocol("AUTH without an authentication method"))
     }
 }

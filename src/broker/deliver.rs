@@ -21,7 +21,7 @@ use crate::message::{Delivery, Message, Parts};
 use crate::metrics::DropReason;
 use crate::persistence::Change;
 use crate::router::{Matches, count};
-use crate::session::{Queue, Session, SessionId};
+use crate::session::{Access, Queue, Session, SessionId};
 use crate::time::Time;
 
 impl Broker {
@@ -86,6 +86,11 @@ impl Broker {
             }
             return self.enqueue(to, terms, source, effects);
         };
+        if !self.allows_all
+            && !self.authority.may(&online.identity, Access::Receive, source.parts.topic.as_str())
+        {
+            return;
+        }
         if online.names.is_some() {
             let Some(skip) = online.skip(source.parts.topic) else {
                 // Whom a mount point keeps from what the broker says misses nothing of a

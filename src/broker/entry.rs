@@ -85,17 +85,27 @@ impl Broker {
             return Err(Fault::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, what));
         }
         match &connect.will {
-            Some(will) => self.check_will(will, listener, identity),
+            Some(will) => self.check_will(will, listener),
             None => Ok(()),
         }
     }
 
-    fn check_will(
+    /// Whether a client, now that it is known who it is, may do what its CONNECT asks for.
+    pub(super) fn check_rights(
         &self,
-        will: &Will,
+        connect: &Connect,
         listener: &ListenerOptions,
         identity: &Identity,
     ) -> Result<(), Refusal> {
+        let Some(will) = connect.will.as_ref().filter(|_| !self.allows_all) else { return Ok(()) };
+        let topic = [listener.mount_point.as_str(), &will.topic].concat();
+        if self.authority.may(identity, Access::Will, &topic) {
+            return Ok(());
+        }
+        Err(Fault::new(ReasonCode::NOT_AUTHORIZED, "the Will topic is not allowed"))
+    }
+
+    fn check_will(&self, will: &Will, listener: &ListenerOptions) -> Result<(), Refusal> {
         if Topic::parse(&will.topic).is_err() {
             return Err(Fault::malformed("the Will topic is not valid"));
         }
@@ -115,10 +125,7 @@ impl Broker {
         if Topic::parse(&topic).is_err() {
             return Err(Fault::new(ReasonCode::TOPIC_NAME_INVALID, "the Will topic is too long"));
         }
-        if is_reserved(&will.topic)
-            || is_reserved(&topic)
-            || !self.allows_all && !self.authority.may(identity, Access::Will, &topic)
-        {
+        if is_reserved(&will.topic) || is_reserved(&topic) {
             return Err(Fault::new(ReasonCode::NOT_AUTHORIZED, "the Will topic is not allowed"));
         }
         Ok(())

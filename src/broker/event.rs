@@ -13,7 +13,7 @@ use crate::codec::{
 };
 use crate::message::{Message, Parts};
 use crate::persistence::{Record, Seq};
-use crate::session::{Authority, ConnId, Credentials, Peer};
+use crate::session::{Authority, ConnId, Credentials, Peer, Verdict};
 
 use super::Options;
 use crate::time::Time;
@@ -38,17 +38,6 @@ pub enum End {
     Broken,
     /// This side closed it.
     Local,
-}
-
-/// The answer to [`Effect::Judge`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Let in.
-    Granted,
-    /// Extended authentication goes on with this data.
-    Continue(bytes::Bytes),
-    /// Not let in.
-    Refused(codec::ReasonCode),
 }
 
 /// What a broker learns.

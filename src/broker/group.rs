@@ -68,7 +68,7 @@ impl Broker {
             let terms = self.group_terms(&member, source, group)?;
             let session = self.store.session(member.session);
             let online = session.conn.and_then(|conn| self.links.online(conn))?;
-            let (terms, charge) = fits_member(now, online, terms, source).ok()?;
+            let (terms, charge) = self.fits_member(now, online, terms, source).ok()?;
             let takes = self.options.takes(online, session, terms.qos, charge, &source.parts);
             takes.then_some((ahead, member, terms.skip, charge))
         })
@@ -120,7 +120,7 @@ impl Broker {
         for member in shared.members.as_slice() {
             let Some(terms) = self.group_terms(member, source, group) else { continue };
             let conn = self.store.session(member.session).conn?;
-            why = fits_member(now, self.links.online(conn)?, terms, source).err()?;
+            why = self.fits_member(now, self.links.online(conn)?, terms, source).err()?;
         }
         Some(why)
     }
@@ -190,21 +190,25 @@ impl Broker {
         self.deliver_group(now, group, &mut source, effects);
         self.emit_shared(start, &message, effects);
     }
-}
 
-/// How a member's connection gets a message and what that takes of its room; why not, if it never
-/// does.
-fn fits_member<'i>(
-    now: Time,
-    online: &Online,
-    terms: Terms<'i>,
-    source: &Source<'_>,
-) -> Result<(Terms<'i>, u32), DropReason> {
-    let skip = online.skip(source.parts.topic).ok_or(DropReason::OutsideMount)?;
-    let terms = Terms { skip, ..terms };
-    let charge = charge(online.version, terms, &source.parts, now);
-    if charge > online.maximum_packet_size {
-        return Err(DropReason::TooLarge);
+    /// How a member's connection gets a message and what that takes of its room; why not, if it
+    /// never does.
+    fn fits_member<'i>(
+        &self,
+        now: Time,
+        online: &Online,
+        terms: Terms<'i>,
+        source: &Source<'_>,
+    ) -> Result<(Terms<'i>, u32), DropReason> {
+        if !self.may_receive(online, source.parts.topic) {
+            return Err(DropReason::Denied);
+        }
+        let skip = online.skip(source.parts.topic).ok_or(DropReason::OutsideMount)?;
+        let terms = Terms { skip, ..terms };
+        let charge = charge(online.version, terms, &source.parts, now);
+        if charge > online.maximum_packet_size {
+            return Err(DropReason::TooLarge);
+        }
+        Ok((terms, charge))
     }
-    Ok((terms, charge))
 }

@@ -60,8 +60,6 @@ pub(super) struct Online {
     pub(super) receive_maximum: u16,
     /// CONNECT had the bridge bit.
     pub(super) is_bridge: bool,
-    /// CONNECT named an authentication method.
-    pub(super) has_method: bool,
     /// Session Expiry Interval of the CONNECT was above 0, so DISCONNECT may change it.
     pub(super) may_extend: bool,
     /// PUBLISH packets above QoS 0 that may be sent before an acknowledgement ([MQTT-3.3.4-9]).

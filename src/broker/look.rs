@@ -5,11 +5,19 @@
 //! Never changes anything.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Broker;
 use crate::metrics::{Counters, Gauge, Traffic};
+use crate::session::Examiner;
 
 impl Broker {
+    /// Who answers what takes time, in the name of whoever decides.
+    #[must_use]
+    pub fn examiner(&self) -> Option<Arc<dyn Examiner>> {
+        self.authority.examiner()
+    }
+
     /// What has happened so far.
     #[must_use]
     pub const fn counters(&self) -> &Counters {

@@ -5,7 +5,8 @@
 //! and return `Result<(), Fault>`; one function turns a fault into what the peer sees.
 //!
 //! ```text
-//! handle - connect.rs     CONNECT, AUTH: who is let in
+//! handle - connect.rs     CONNECT: who is let in
+//!        - judge.rs       verdicts, AUTH
 //!        - entry.rs       what a CONNECT must be like
 //!        - welcome.rs     the terms of a connection, CONNACK
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
@@ -21,6 +22,7 @@
 //!        - deliver.rs     a message to one session: room, window, queue
 //!        - group.rs       a message to a shared subscription
 //!        - pump.rs        what waits for a session, when it can take more
+//!        - rights.rs      who may have what
 //!        - scan.rs        retained messages for those who subscribe
 //!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
@@ -49,6 +51,7 @@ mod event;
 mod expire;
 mod fault;
 mod group;
+mod judge;
 mod limits;
 mod link;
 mod look;
@@ -59,6 +62,7 @@ mod process;
 mod publish;
 mod pump;
 mod rate;
+mod rights;
 mod scan;
 mod shown;
 mod snapshot;
@@ -72,6 +76,8 @@ mod trace;
 mod wait;
 mod welcome;
 
+use std::collections::BTreeMap;
+
 use crate::codec::{Incoming, Packet, PacketType, PublishRef};
 use crate::metrics::{Counters, Traffic};
 pub use crate::persistence::Seq;
@@ -79,11 +85,12 @@ use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
 use crate::router::Matches;
 use crate::session::{Authority, SessionId};
-pub use crate::session::{ConnId, Peer};
+pub use crate::session::{ConnId, Denial, Peer, Verdict};
 use crate::time::Time;
 
-pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
+pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target};
 use fault::Fault;
+use judge::Extended;
 use link::{Link, Links};
 use memory::Memory;
 pub use options::{ListenerOptions, Options, Overflow};
@@ -99,8 +106,12 @@ pub struct Broker {
     authority: Box<dyn Authority>,
     /// The authority says yes to everything, so that it is not asked for each message.
     allows_all: bool,
+    /// It minds who published a retained message.
+    checks_retained: bool,
     store: Store,
     links: Links,
+    /// Connections that named an authentication method.
+    extended: BTreeMap<ConnId, Extended>,
     timers: Timers,
     /// When the entry for unfinished scans is; never, if there is none.
     scan_at: Time,
@@ -147,9 +158,11 @@ impl Broker {
         Self {
             options,
             allows_all: authority.allows_all(),
+            checks_retained: authority.checks_retained(),
             authority,
             store: Store::new(rng.next_u64()),
             links: Links::default(),
+            extended: BTreeMap::new(),
             timers: Timers::default(),
             scan_at: Time::NEVER,
             scanning: Vec::new(),
@@ -272,7 +285,7 @@ impl Broker {
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
             Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
-            Some(Link::Judging(_)) => self.on_while_judging(&packet),
+            Some(Link::Judging(_)) => self.on_while_judging(conn, &packet, effects),
             Some(Link::Online(online)) => {
                 online.heard(now);
                 self.on_online(now, conn, packet, effects)
@@ -310,7 +323,7 @@ impl Broker {
                 Packet::Disconnect(disconnect) => {
                     self.on_disconnect(now, conn, &disconnect, effects)
                 }
-                Packet::Auth(_) => self.on_auth(conn),
+                Packet::Auth(auth) => self.on_auth(conn, &auth, effects),
                 // [MQTT-3.1.0-2].
                 Packet::Connect(_) => Err(Fault::protocol("a second CONNECT")),
                 Packet::ConnAck(_)

@@ -73,6 +73,9 @@ pub struct Options {
     pub max_keep_alive: u16,
     /// Milliseconds from accept to a complete CONNECT; then the connection is closed.
     pub connect_timeout_ms: u64,
+    /// Milliseconds a verdict on who it is may take, the conversation of extended authentication
+    /// included; then the connection is closed.
+    pub verdict_timeout_ms: u64,
     /// Milliseconds a peer may take nothing of what waits for it; then it is disconnected.
     pub stalled_timeout_ms: u64,
     /// Sessions, connected or not; one more is refused with 0x89 (3.x: 3). 0 is no limit.
@@ -136,6 +139,7 @@ impl Default for Options {
             queue_qos0_messages: false,
             max_keep_alive: 0,
             connect_timeout_ms: 30_000,
+            verdict_timeout_ms: 30_000,
             stalled_timeout_ms: 60_000,
             max_sessions: 0,
             max_session_expiry: u32::MAX,

@@ -31,6 +31,7 @@ impl Broker {
         self.forget_last_topics();
         if let Some(authority) = authority {
             self.allows_all = authority.allows_all();
+            self.checks_retained = authority.checks_retained();
             self.authority = authority;
         }
         let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
@@ -38,6 +39,9 @@ impl Broker {
             let Some(peer) = self.links.get(conn).and_then(Link::peer) else { continue };
             if self.options.listener(peer.listener).is_none() {
                 self.turn_out(now, conn, effects);
+            } else if self.links.online(conn).is_some_and(|on| !self.authority.keeps(&on.identity))
+            {
+                self.turn_away(now, conn, effects);
             } else if let Some(online) = self.links.online_mut(conn)
                 && online.charged > 0
             {
@@ -47,6 +51,14 @@ impl Broker {
                 self.arm_link(conn);
             }
         }
+    }
+
+    /// Ends the connection of a client that would not be let in any more.
+    fn turn_away(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
+        let who = name(&self.online(conn).identity);
+        info!(target: CONNECTION, "Client {who} disconnected: no longer authorized.");
+        let why = Some("no longer authorized");
+        self.dismiss(now, conn, ReasonCode::NOT_AUTHORIZED, why, effects);
     }
 
     /// Ends a connection whose listener has gone.

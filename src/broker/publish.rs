@@ -20,7 +20,7 @@ use crate::message::{Message, Parts};
 use crate::metrics::Refusal;
 use crate::persistence::{Change, Record};
 use crate::router::Matches;
-use crate::session::{Access, SessionId};
+use crate::session::SessionId;
 use crate::time::Time;
 use crate::topic_matcher::{Invalid, Topic};
 
@@ -194,6 +194,9 @@ impl Broker {
         }
         let reason = if self.allows_all || self.may_publish(conn, &last.topic) {
             let mut source = Source::received(parts, session);
+            if parts.retain {
+                source = source.by(self.online(conn).identity.user_name.clone());
+            }
             let passage = if self.is_limited {
                 self.admit(now, conn, &last.matches, &mut source)
             } else {
@@ -239,10 +242,6 @@ impl Broker {
             last.topic.clear();
         }
         self.online_mut(conn).last_topic = Some(last);
-    }
-
-    fn may_publish(&self, conn: ConnId, topic: &str) -> bool {
-        self.authority.may(&self.online(conn).identity, Access::Publish, topic)
     }
 
     fn deny(&self, conn: ConnId, topic: &str) -> ReasonCode {
@@ -329,7 +328,8 @@ impl Broker {
         let parts = Parts { created: now, ..message.parts() };
         let mut matches = std::mem::take(&mut self.matches);
         self.store.router.matches(topic, Some(publisher), &mut matches);
-        self.spread(now, None, &matches, &mut Source::new(parts, publisher), effects);
+        let mut source = Source::new(parts, publisher).by(message.user_name().map(Rc::from));
+        self.spread(now, None, &matches, &mut source, effects);
         self.matches = matches;
     }
 

@@ -209,6 +209,9 @@ impl Broker {
         let Some(online) = conn.and_then(|conn| self.links.online(conn)) else {
             return Err(Offer::Waits);
         };
+        if !self.may_receive(online, message.topic()) {
+            return Err(Offer::Never(DropReason::Denied));
+        }
         let Some(skip) = online.skip(message.topic()) else {
             return Err(Offer::Never(DropReason::OutsideMount));
         };

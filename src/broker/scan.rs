@@ -118,6 +118,9 @@ impl Broker {
         if message.has_expired(now) || options.no_local && own || is_hidden {
             return true;
         }
+        if !self.allows_all && !self.is_allowed(id, message) {
+            return true;
+        }
         let terms = Terms {
             qos: options.qos.min(self.highest_qos(message.qos)),
             // [MQTT-3.3.1-8] of 3.1.1: sent because of a new subscription.

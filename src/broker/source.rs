@@ -25,6 +25,8 @@ pub(super) struct Source<'s> {
     /// It is the broker's own.
     pub(super) is_own: bool,
     publisher: Option<SessionId>,
+    /// Its user name, for what is asked later by what right it was published.
+    user_name: Option<Rc<str>>,
     /// What it takes of a connection, by version and QoS, once it has been worked out; 0 before.
     charges: [u32; 4],
 }
@@ -33,26 +35,35 @@ impl<'s> Source<'s> {
     /// One that nobody keeps yet.
     pub(super) const fn new(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        Self { parts, kept, is_received: false, is_own: false, publisher, charges: [0; 4] }
+        let (is_received, is_own, user_name) = (false, false, None);
+        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
     }
 
     /// One that the broker has made itself.
     pub(super) const fn own(parts: Parts<'s>) -> Self {
-        let (kept, publisher) = (None, None);
-        Self { parts, kept, is_received: false, is_own: true, publisher, charges: [0; 4] }
+        let (kept, publisher, user_name) = (None, None, None);
+        let (is_received, is_own) = (false, true);
+        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
     }
 
     /// The PUBLISH of this event.
     pub(super) fn received(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        Self { parts, kept, is_received: true, is_own: false, publisher, charges: [0; 4] }
+        let (is_received, is_own, user_name) = (true, false, None);
+        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
+    }
+
+    /// The same of a user.
+    pub(super) fn by(self, user_name: Option<Rc<str>>) -> Self {
+        Self { user_name, ..self }
     }
 
     /// Kept already.
     pub(super) fn shared(message: &'s Rc<Message>) -> Self {
         let (parts, kept) = (message.parts(), Some(Rc::clone(message)));
         let (publisher, is_own) = (None, message.publisher.is_none());
-        Self { parts, kept, is_received: false, is_own, publisher, charges: [0; 4] }
+        let (is_received, user_name) = (false, None);
+        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
     }
 
     /// The kept copy, made if there is none.
@@ -74,7 +85,7 @@ impl<'s> Source<'s> {
     fn make(&self, parts: &Parts<'_>, store: &mut Store) -> Rc<Message> {
         let publisher = self.publisher.map(|id| Rc::clone(&store.session(id).client_id));
         let number = store.number_message();
-        Message::new(number, parts, publisher, &store.gauge)
+        Message::of(number, parts, publisher, self.user_name.as_deref(), &store.gauge)
     }
 
     pub(super) fn message(&mut self, store: &mut Store) -> MessageRef {

@@ -41,9 +41,9 @@ impl Builder<'_> {
             self.furnish(listener, *section);
         }
         for (draft, (_, listener)) in drafts.iter().zip(&listeners) {
-            if !listener.allow_anonymous {
-                let what = "nobody can connect to this listener; write 'allow_anonymous true' to \
-                            let in everybody who can reach it";
+            if !listener.allow_anonymous && listener.password_file.is_none() {
+                let what = "nobody can connect to this listener; name a password_file, or write \
+                            'allow_anonymous true' to let in everybody who can reach it";
                 report.warn(self.raw, draft.at, what);
             }
         }

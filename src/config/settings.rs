@@ -58,6 +58,10 @@ pub struct Listener {
     pub auto_id_prefix: String,
     /// Whether a client may come in without a user name.
     pub allow_anonymous: bool,
+    /// Names and passwords of those who may come in.
+    pub password_file: Option<String>,
+    /// Who may do what with which topics.
+    pub acl_file: Option<String>,
     /// Whether a client may leave its id to the broker.
     pub allow_zero_length_clientid: bool,
 }
@@ -169,6 +173,9 @@ pub struct Limits {
     pub retain_expiry_interval: u32,
     /// Seconds a session outlives its connection at the most; 0 is for ever.
     pub persistent_client_expiration: u64,
+    /// Whether retained messages are kept from everybody once their publisher may not publish
+    /// them any more.
+    pub check_retain_source: bool,
     /// Whether a message is delivered with the subscription's QoS even if published with less.
     pub upgrade_outgoing_qos: bool,
     /// Seconds from accept to a complete CONNECT.
@@ -261,6 +268,8 @@ impl Listener {
             use_username_as_clientid: false,
             auto_id_prefix: "auto-".into(),
             allow_anonymous: false,
+            password_file: None,
+            acl_file: None,
             allow_zero_length_clientid: true,
         }
     }
@@ -336,6 +345,7 @@ impl Default for Limits {
             retain_available: true,
             retain_expiry_interval: 0,
             persistent_client_expiration: 0,
+            check_retain_source: true,
             upgrade_outgoing_qos: false,
             connect_timeout: 30,
             stalled_timeout: 60,

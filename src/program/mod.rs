@@ -13,6 +13,7 @@ mod ending;
 pub mod format;
 mod json;
 mod link;
+pub mod passwd;
 mod properties;
 mod role;
 mod run;

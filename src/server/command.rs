@@ -7,6 +7,7 @@
 
 use getopts::Matches;
 
+use super::access::Tables;
 use super::files::Disk;
 use crate::cli::{self, Usage};
 use crate::config::{self, Address, Config, Fallback, LogDest, LogTypes, Problem, Reading};
@@ -69,6 +70,14 @@ impl CommandLine {
         };
         self.override_settings(&mut reading.config);
         Ok(reading)
+    }
+
+    /// Reads the files of passwords and rights that a configuration names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, a line each.
+    pub fn tables(&self, config: &Config) -> Result<Tables, Vec<String>> {
+        Tables::read(config, &self.disk)
     }
 
     /// What the command line says goes before what the file says.

@@ -7,17 +7,19 @@
 //! since that number is what its connections are known by. A number that has become free is used
 //! again by a later reload, never by the one that made it free: by then nobody has it any more.
 //!
-//! Never reads a file.
+//! Never reads a file: [`Tables`] does.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerConfig;
+use super::access::{Secret, Tables, secret};
+use super::files::Disk;
 use super::log::Owner;
 use super::lookup;
 use super::place::{Listening, Place};
-use crate::auth::Anonymous;
+use crate::auth::AccessControl;
 use crate::broker::{ListenerOptions, Options, Overflow};
 use crate::codec::Version;
 use crate::config::{Address, Config, Limits, Listener, QueueOverflow};
@@ -27,25 +29,29 @@ use crate::config::{Address, Config, Limits, Listener, QueueOverflow};
 pub(super) struct Plan {
     pub(super) config: ServerConfig,
     /// Who lets clients in.
-    pub(super) authority: Anonymous,
+    pub(super) authority: AccessControl,
     /// The listeners by their numbers; `None` for one that has gone.
     pub(super) listeners: Vec<Option<Listener>>,
 }
 
 impl ServerConfig {
-    /// The server of a configuration, and who lets its clients in. Names are looked up.
+    /// The server of a configuration, and who lets its clients in. Names are looked up, and the
+    /// files of passwords and rights are read.
     ///
     /// # Errors
-    /// Names that cannot be looked up, and where they stand.
-    pub fn from_config(config: &Config) -> Result<(Self, Anonymous), Vec<String>> {
-        let Plan { config, authority, .. } = Plan::new(config, &[], None)?;
+    /// Names that cannot be looked up, and where they stand; everything that is wrong with a file.
+    pub fn from_config(config: &Config) -> Result<(Self, AccessControl), Vec<String>> {
+        let tables = Tables::read(config, &Disk::here())?;
+        let secret = secret().map_err(|problem| vec![problem])?;
+        let Plan { config, authority, .. } = Plan::new(config, &[], None, (&tables, secret))?;
         Ok((config, authority))
     }
 }
 
 impl Plan {
     /// What `config` means after `before`, the listeners there are by their numbers. `owner` is
-    /// whom files are given to of which the configuration does not say it.
+    /// whom files are given to of which the configuration does not say it; the tables are those
+    /// of the files that it names.
     ///
     /// # Errors
     /// Names that cannot be looked up, and where they stand.
@@ -53,6 +59,7 @@ impl Plan {
         config: &Config,
         before: &[Option<Listener>],
         owner: Option<Owner>,
+        (tables, secret): (&Tables, Secret),
     ) -> Result<Self, Vec<String>> {
         let listeners = numbered(before, &config.listeners);
         let mut problems = Vec::new();
@@ -86,10 +93,7 @@ impl Plan {
         let options = |listener: &Listener| Arc::new(listener_options(listener));
         all.options.listeners =
             listeners.iter().map(|listener| listener.as_ref().map(options)).collect();
-        let is_open = |listener: &Option<Listener>| {
-            listener.as_ref().is_some_and(|listener| listener.allow_anonymous)
-        };
-        let authority = Anonymous::new(listeners.iter().map(is_open).collect());
+        let authority = tables.control(&listeners, config.limits.check_retain_source, secret);
         Ok(Self { config: all, authority, listeners })
     }
 }
@@ -228,14 +232,15 @@ mod tests {
         let mut open = listener(3);
         (open.allow_anonymous, open.max_qos) = (true, crate::codec::QoS::AtMostOnce);
         config.listeners = vec![listener(2), open, listener(4)];
-        let plan = Plan::new(&config, &before, None).unwrap();
+        let plan = Plan::new(&config, &before, None, (&Tables::default(), [0; 32])).unwrap();
         let max: Vec<_> = plan.config.listeners.iter().map(|one| one.max_connections).collect();
         assert_eq!(max, [3, 2, 4]);
         let options = &plan.config.options;
         assert_eq!(options.listener(0).unwrap().maximum_qos, crate::codec::QoS::AtMostOnce);
         assert_eq!(options.listener(1).unwrap().maximum_qos, crate::codec::QoS::ExactlyOnce);
         config.listeners.remove(0);
-        let plan = Plan::new(&config, &plan.listeners, None).unwrap();
+        let plan =
+            Plan::new(&config, &plan.listeners, None, (&Tables::default(), [0; 32])).unwrap();
         assert!(plan.config.listeners[1].is_gone() && plan.config.options.listener(1).is_none());
     }
 

@@ -9,6 +9,7 @@ use std::fmt::Display;
 
 use log::{error, info, warn};
 
+use super::access::secret;
 use super::command::CommandLine;
 use super::configured::Plan;
 use super::log::{Logger, Surroundings};
@@ -54,8 +55,11 @@ pub fn explained(reading: &Reading) -> String {
 /// # Errors
 /// Why nothing is served.
 pub fn serve(command: CommandLine, reading: Reading) -> Result<(), Failure> {
-    let Reading { config, warnings } = reading;
+    let Reading { config, mut warnings } = reading;
     let mut process = Process::prepare(&config.daemon).map_err(Usage)?;
+    let mut tables = command.tables(&config).map_err(Failure::Config)?;
+    warnings.append(&mut tables.warnings);
+    let secret = secret().map_err(Usage)?;
     let handed_over = inherited().map_err(|error| {
         Usage(format!("cannot take the sockets that were handed over (LISTEN_FDS): {error}"))
     })?;
@@ -68,17 +72,23 @@ pub fn serve(command: CommandLine, reading: Reading) -> Result<(), Failure> {
     }
     // The command line alone says where to listen, or nothing does.
     let is_open = config.listeners.iter().all(|listener| listener.origin.is_empty());
-    let plan = Plan::new(&config, &[], owner).map_err(|problems| match problems.first() {
-        Some(first) if is_open => Failure::Usage(Usage(first.clone())),
-        Some(_) | None => Failure::Config(problems),
-    })?;
+    let plan =
+        Plan::new(&config, &[], owner, (&tables, secret)).map_err(|problems| {
+            match problems.first() {
+                Some(first) if is_open => Failure::Usage(Usage(first.clone())),
+                Some(_) | None => Failure::Config(problems),
+            }
+        })?;
     let Plan { config: mut server, authority, listeners } = plan;
     (server.handles_signals, server.notifies_manager) = (true, true);
     let (log, is_local_only) = (config.log.clone(), config.is_local_only);
-    let mut server =
-        Server::new(server).authority(authority).logger(logger.clone()).inherited(handed_over);
+    let mut server = Server::new(server)
+        .authority(authority.clone())
+        .logger(logger.clone())
+        .inherited(handed_over);
     if command.has_file() {
-        server.reloader = Some(Reloader::new(command, logger, owner, config, listeners));
+        server.reloader =
+            Some(Reloader::new(command, logger, owner, (config, listeners), (authority, secret)));
     }
     let bound = server.bind().map_err(|error| give_up(&log, error))?;
     announce(&bound, is_local_only, is_open);

@@ -7,6 +7,7 @@
 //! Never reads a packet: that is the hub's.
 
 mod accept;
+pub mod access;
 mod attend;
 mod change;
 mod clock;
@@ -14,6 +15,7 @@ pub mod command;
 mod config;
 mod configured;
 mod connection;
+mod court;
 pub mod daemon;
 mod files;
 pub mod hub;
@@ -25,12 +27,15 @@ pub mod options;
 mod pace;
 mod place;
 pub mod process;
+mod question;
 mod reload;
 mod run;
 mod signals;
 #[cfg(test)]
 mod sizes;
 mod stream;
+pub mod trial;
+mod worker;
 
 use std::fmt;
 use std::io;
@@ -49,6 +54,8 @@ pub use files::Disk;
 use listen::{Entrance, Opener};
 pub use notify::{Inherited, inherited};
 pub use place::{Listening, Place};
+use question::Asking;
+pub use question::Question;
 use reload::Reloader;
 use signals::Signals;
 
@@ -65,6 +72,7 @@ use signals::Signals;
 pub struct Server {
     config: ServerConfig,
     authority: Box<dyn Authority + Send>,
+    asking: Option<Asking>,
     logger: Option<log::Logger>,
     inherited: Vec<Inherited>,
     reloader: Option<Reloader>,
@@ -90,6 +98,7 @@ pub struct Server {
 pub struct BoundServer {
     config: ServerConfig,
     authority: Box<dyn Authority + Send>,
+    asking: Option<Asking>,
     doors: Doors<Entrance>,
     opener: Opener,
     addresses: Vec<SocketAddr>,
@@ -132,13 +141,87 @@ impl Server {
     #[must_use]
     pub fn new(config: ServerConfig) -> Self {
         let authority = Box::new(AllowAll);
-        Self { config, authority, logger: None, inherited: Vec::new(), reloader: None }
+        Self {
+            config,
+            authority,
+            asking: None,
+            logger: None,
+            inherited: Vec::new(),
+            reloader: None,
+        }
     }
 
     /// Lets `authority` decide who may connect and who may do what.
     #[must_use]
     pub fn authority(mut self, authority: impl Authority + Send + 'static) -> Self {
         self.authority = Box::new(authority);
+        self
+    }
+
+    /// Calls `asking` in the loop for each client of whom the [authority](Self::authority) says
+    /// that it [takes time](crate::session::Admission::Ask) to decide, if it has no
+    /// [examiner](Authority::examiner) of its own. `asking` must not wait; the [`Question`] may be
+    /// answered later and from any thread.
+    ///
+    /// ```
+    /// use mqtt_broker::codec::ReasonCode;
+    /// use mqtt_broker::server::{Question, Server, ServerConfig};
+    /// use mqtt_broker::session::{Access, Admission, Authority, Credentials, Identity};
+    /// use std::sync::mpsc;
+    ///
+    /// /// Lets somebody else decide who comes in, and everybody read only.
+    /// #[derive(Debug)]
+    /// struct Elsewhere;
+    ///
+    /// impl Authority for Elsewhere {
+    ///     fn admit(&self, _: &Credentials) -> Admission {
+    ///         Admission::Ask
+    ///     }
+    ///
+    ///     fn may(&self, _: &Identity, what: Access, _: &str) -> bool {
+    ///         matches!(what, Access::Receive | Access::Subscribe)
+    ///     }
+    /// }
+    ///
+    /// let (sender, questions) = mpsc::channel::<Question>();
+    /// std::thread::spawn(move || {
+    ///     for question in questions {
+    ///         // As long as it takes: the broker goes on serving the others.
+    ///         match question.applicant().user_name.as_deref() {
+    ///             Some("anna") => question.grant(),
+    ///             _ => question.refuse(ReasonCode::NOT_AUTHORIZED),
+    ///         }
+    ///     }
+    /// });
+    ///
+    /// let config = ServerConfig::new("127.0.0.1:0".parse()?);
+    /// let server = Server::new(config)
+    ///     .authority(Elsewhere)
+    ///     .on_question(move |question| drop(sender.send(question)))
+    ///     .bind()?;
+    /// let (address, handle) = (server.local_addr(), server.handle());
+    /// let broker = std::thread::spawn(move || server.run());
+    ///
+    /// use std::io::{Read, Write};
+    /// let connack_of = |connect: &[u8]| -> std::io::Result<[u8; 4]> {
+    ///     let mut client = std::net::TcpStream::connect(address)?;
+    ///     client.write_all(connect)?;
+    ///     let mut connack = [0; 4];
+    ///     client.read_exact(&mut connack)?;
+    ///     Ok(connack)
+    /// };
+    /// let anna = b"\x10\x13\x00\x04MQTT\x04\x82\x00\x00\x00\x01a\x00\x04anna";
+    /// assert_eq!(connack_of(anna)?, [0x20, 2, 0, 0]);
+    /// let otto = b"\x10\x13\x00\x04MQTT\x04\x82\x00\x00\x00\x01o\x00\x04otto";
+    /// assert_eq!(connack_of(otto)?, [0x20, 2, 0, 5]);
+    ///
+    /// handle.stop();
+    /// broker.join().expect("it does not panic")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on_question(mut self, asking: impl FnMut(Question) + Send + 'static) -> Self {
+        self.asking = Some(Box::new(asking));
         self
     }
 
@@ -175,7 +258,7 @@ impl Server {
     /// If an address cannot be listened on, which the error names; if the configuration has no
     /// address; if a socket was handed over that no listener wants; if the system gives no poll.
     pub fn bind(self) -> io::Result<BoundServer> {
-        let Self { mut config, authority, logger, inherited, reloader } = self;
+        let Self { mut config, authority, asking, logger, inherited, reloader } = self;
         if config.listeners.iter().all(Listening::is_gone) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address"));
         }
@@ -202,6 +285,7 @@ impl Server {
         Ok(BoundServer {
             config,
             authority,
+            asking,
             doors,
             opener,
             addresses,

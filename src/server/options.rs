@@ -10,6 +10,14 @@ use crate::cli::Opt;
 pub const BROKER: &[Opt] = &[
     Opt::value("c", "config", "FILE", "read this configuration, see mqtt-broker.conf(5)"),
     Opt::flag("", "test-config", "say what the configuration means and exit: 0 good, 3 bad"),
+    Opt::value(
+        "",
+        "test-acl",
+        "FILE",
+        "say whether this list of rights allows what the arguments ask",
+    ),
+    Opt::value("", "user", "NAME", "with --test-acl: the user name (default: none)"),
+    Opt::value("", "clientid", "ID", "with --test-acl: the client id (default: empty)"),
     Opt::value("", "host", "HOST", "listen on this address or name (default 0.0.0.0)").repeated(),
     Opt::value("p", "port", "PORT", "listen on this port, 0 for any free one (default 1883)"),
     Opt::value("", "max-clients", "COUNT", "take so many connections at once (default: no limit)"),

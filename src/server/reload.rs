@@ -13,9 +13,11 @@
 
 use log::{info, warn};
 
+use super::access::Secret;
 use super::command::CommandLine;
 use super::configured::Plan;
 use super::log::{Logger, Owner, Prepared};
+use crate::auth::AccessControl;
 use crate::config::{Config, Listener, Problem, Reading, differences};
 
 /// Reads a configuration again.
@@ -29,6 +31,8 @@ pub(super) struct Reloader {
     config: Config,
     /// The listeners by their numbers.
     listeners: Vec<Option<Listener>>,
+    access: AccessControl,
+    secret: Secret,
 }
 
 /// A configuration that could be read.
@@ -44,14 +48,14 @@ pub(super) struct Renewal {
 
 impl Reloader {
     /// One for a server that goes by `config`, with the listeners of `plan`.
-    pub(super) const fn new(
+    pub(super) fn new(
         command: CommandLine,
         logger: Logger,
         owner: Option<Owner>,
-        config: Config,
-        listeners: Vec<Option<Listener>>,
+        (config, listeners): (Config, Vec<Option<Listener>>),
+        (access, secret): (AccessControl, Secret),
     ) -> Self {
-        Self { command, logger, owner, config, listeners }
+        Self { command, logger, owner, config, listeners, access, secret }
     }
 
     /// Reads the configuration.
@@ -59,7 +63,9 @@ impl Reloader {
     /// # Errors
     /// Everything that is wrong with it.
     pub(super) fn read(&self) -> Result<Renewal, Vec<String>> {
-        let Reading { config, warnings } = self.command.configuration()?;
+        let Reading { config, mut warnings } = self.command.configuration()?;
+        let mut tables = self.command.tables(&config)?;
+        warnings.append(&mut tables.warnings);
         let log = if config.log == self.config.log {
             Ok(None)
         } else {
@@ -69,7 +75,7 @@ impl Reloader {
             Ok(log) => (log, Vec::new()),
             Err(problem) => (None, vec![problem]),
         };
-        match Plan::new(&config, &self.listeners, self.owner) {
+        match Plan::new(&config, &self.listeners, self.owner, (&tables, self.secret)) {
             Ok(plan) => Ok(Renewal { plan, config, warnings, log, problems }),
             Err(mut all) => {
                 problems.append(&mut all);
@@ -88,7 +94,16 @@ impl Reloader {
         for warning in &warnings {
             warn!("{warning}");
         }
-        let changes = differences(&self.config, &config);
+        let mut changes = differences(&self.config, &config);
+        let name = |number: usize| {
+            self.listeners
+                .get(number)
+                .and_then(Option::as_ref)
+                .map_or_else(String::new, |listener| listener.address.to_string())
+        };
+        changes.append(&mut self.access.differences(&plan.authority, &name));
+        plan.authority = plan.authority.after(&self.access);
+        self.access = plan.authority.clone();
         for change in &changes {
             info!("Configuration: {change}");
         }

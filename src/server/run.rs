@@ -27,10 +27,12 @@ use super::accept::{Doors, Full};
 use super::attend::Attendance;
 use super::change::Change;
 use super::clock::Clock;
+use super::court::Court;
 use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
 use super::reload::Reloader;
 use super::stream::ClientSocket;
+use super::worker::Wake;
 use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER};
 
 /// Events taken from one poll at the most; what does not fit comes with the next.
@@ -62,7 +64,7 @@ struct Bounds {
 }
 
 pub(super) fn run(server: BoundServer) -> io::Result<()> {
-    let BoundServer { mut config, authority, doors, opener, mut poll, stop, .. } = server;
+    let BoundServer { mut config, authority, asking, doors, opener, mut poll, stop, .. } = server;
     let BoundServer { mut signals, logger, reloader, .. } = server;
     listen::raise_file_limit();
     if let Some(signals) = &mut signals {
@@ -70,7 +72,14 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     }
     let bounds = Bounds::of(&config);
     let seed = config.seed.unwrap_or_else(system_seed);
-    let mut hub = Hub::new(options(&mut config), authority, Memory::default(), seed);
+    let bell = Arc::clone(&stop);
+    let wake: Wake = Arc::new(move || {
+        // It can fail only if the poll is gone, and then so is the loop.
+        let _ = bell.waker.wake();
+    });
+    let court = Court::new(wake, asking)?;
+    let hub = Hub::new(options(&mut config), authority, Memory::default(), seed);
+    let mut hub = hub.with_judge(Box::new(court));
     hub.count_addresses(bounds.address > 0);
     let running = Running {
         hub,

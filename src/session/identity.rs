@@ -9,9 +9,11 @@
 use core::net::SocketAddr;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::examiner::{Denial, Examiner};
 use crate::codec::ReasonCode;
 
 /// The other end of a connection, as far as the network knows it.
@@ -21,6 +23,11 @@ pub struct Peer {
     pub address: Option<SocketAddr>,
     /// Which listener took it.
     pub listener: u16,
+}
+
+impl Peer {
+    /// The number of no listener.
+    pub const NO_LISTENER: u16 = u16::MAX;
 }
 
 impl fmt::Display for Peer {
@@ -57,7 +64,7 @@ pub enum Access {
 }
 
 /// What a client brings to prove who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// Who it says it is.
     pub identity: Identity,
@@ -67,14 +74,22 @@ pub struct Credentials {
     pub method: Option<(String, Bytes)>,
 }
 
+impl fmt::Debug for Credentials {
+    /// Without what is nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
 /// An answer to [`Credentials`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
     /// Let in.
     Granted,
-    /// Not let in, and why: what CONNACK says.
-    Refused(ReasonCode),
-    /// It takes time: the broker emits a question and waits for the answer.
+    /// Not let in, and why.
+    Refused(Denial),
+    /// It takes time: the broker emits a question and waits for the answer. It is put to the
+    /// [examiner](Authority::examiner) if there is one.
     Ask,
 }
 
@@ -90,6 +105,24 @@ pub trait Authority: fmt::Debug {
     fn allows_all(&self) -> bool {
         false
     }
+
+    /// Whether a client that was let in before may stay, now that this decides.
+    fn keeps(&self, who: &Identity) -> bool {
+        let _ = who;
+        true
+    }
+
+    /// Whether a retained message is kept from everybody once its publisher may not publish to
+    /// its topic any more. The publisher is then asked for with the listener
+    /// [`Peer::NO_LISTENER`]: nobody knows where it came in.
+    fn checks_retained(&self) -> bool {
+        false
+    }
+
+    /// Who answers what takes time, in this authority's name and no other's.
+    fn examiner(&self) -> Option<Arc<dyn Examiner>> {
+        None
+    }
 }
 
 /// Everybody may do everything.
@@ -100,7 +133,7 @@ impl Authority for AllowAll {
     fn admit(&self, credentials: &Credentials) -> Admission {
         match credentials.method {
             // Nobody here knows any method ([MQTT-4.12.0-1]).
-            Some(_) => Admission::Refused(ReasonCode::BAD_AUTHENTICATION_METHOD),
+            Some(_) => Admission::Refused(ReasonCode::BAD_AUTHENTICATION_METHOD.into()),
             None => Admission::Granted,
         }
     }

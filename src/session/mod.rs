@@ -5,12 +5,14 @@
 //!
 //! Never touches a connection: a session is told what was sent and what came back.
 
+mod examiner;
 mod identity;
 mod inbound;
 mod outbound;
 mod queue;
 mod state;
 
+pub use examiner::{Applicant, Denial, Examiner, Verdict};
 pub use identity::{Access, Admission, AllowAll, Authority, Credentials, Identity, Peer};
 pub use inbound::Inbound;
 pub use outbound::{Awaiting, Outbound, Place, Stray};

@@ -21,6 +21,7 @@
 mod level;
 mod name;
 mod path;
+mod sets;
 mod slots;
 mod topics;
 mod tree;
@@ -29,5 +30,6 @@ mod tree;
 mod naive;
 
 pub use name::{Filter, Invalid, LEVELS_MAX, Topic};
+pub use sets::{common, covers, matches};
 pub use topics::{Scan, Topical, Topics};
 pub use tree::{NodeId, Tree};

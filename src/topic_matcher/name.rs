@@ -14,6 +14,8 @@
 
 use std::fmt;
 
+use super::sets;
+
 /// The most levels a topic name or the pattern of a filter may have.
 ///
 /// The standard sets no limit but the length of the text; a peer chooses the depth, and what
@@ -124,18 +126,7 @@ impl<'a> Filter<'a> {
         if !self.wildcard {
             return self.pattern == topic.0;
         }
-        if topic.is_system() && leads_with_wildcard(self.pattern) {
-            return false; // [MQTT-4.7.2-1]
-        }
-        let mut levels = topic.0.split('/');
-        for wanted in self.pattern.split('/') {
-            match levels.next() {
-                _ if wanted == HASH => return true, // The parent level too, hence before `None`.
-                Some(level) if wanted == PLUS || wanted == level => {}
-                Some(_) | None => return false,
-            }
-        }
-        levels.next().is_none()
+        sets::matches(self.pattern, topic.0)
     }
 }
 

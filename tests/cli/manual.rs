@@ -55,6 +55,11 @@ fn consumer_page_has_every_option() {
 }
 
 #[test]
+fn passwd_page_has_every_option() {
+    page_and_table_agree("mqtt-passwd.1", mqtt_broker::program::passwd::PASSWD);
+}
+
+#[test]
 fn broker_page_has_every_option() {
     page_and_table_agree("mqtt-broker.8", server::options::BROKER);
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 use super::raw::PATIENCE;
@@ -120,6 +120,31 @@ impl Broker {
         Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
     }
 
+    /// Sends the process a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.process.as_ref().expect("a broker that was started here");
+        let id = process.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().is_ok_and(|s| s.success()));
+    }
+
+    /// Waits until it has logged so many lines with this in them; the last of them.
+    #[track_caller]
+    #[expect(clippy::disallowed_methods, reason = "a test that waits must give up some day")]
+    pub(crate) fn until_logged(&self, text: &str, count: usize) -> String {
+        let process = self.process.as_ref().expect("a broker that was started here");
+        let by = Instant::now() + PATIENCE;
+        loop {
+            let log = process.log.lock().unwrap_or_else(PoisonError::into_inner);
+            let found: Vec<&String> = log.iter().filter(|line| line.contains(text)).collect();
+            if found.len() >= count {
+                return found[found.len() - 1].clone();
+            }
+            assert!(Instant::now() < by, "it does not log {text:?}: {log:#?}");
+            drop(log);
+            thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
     /// What it logged lately.
     pub(crate) fn log(&self) -> String {
         self.process.as_ref().map_or_else(String::new, |process| process.log(""))
@@ -127,13 +152,8 @@ impl Broker {
 
     /// Waits until it has logged this; it writes before it answers, but somebody has to read it.
     #[track_caller]
-    #[expect(clippy::disallowed_methods, reason = "a test that waits must end")]
     pub(crate) fn expect_log(&self, text: &str) {
-        let begin = Instant::now();
-        while !self.log().contains(text) {
-            assert!(begin.elapsed() < PATIENCE, "'{text}' is not in\n{}", self.log());
-            thread::yield_now();
-        }
+        self.until_logged(text, 1);
     }
 
     /// What it logged lately of the client on this port.

@@ -131,6 +131,7 @@ pub const STATISTICS: &[Statistic] = &[
     row("publish/messages/dropped/memory", dropped!(Memory)),
     row("publish/messages/dropped/outside-mount", dropped!(OutsideMount)),
     row("publish/messages/dropped/payload-too-large", dropped!(PayloadTooLarge)),
+    row("publish/messages/dropped/denied", dropped!(Denied)),
     row("refused/client-id", refused!(ClientId)),
     row("refused/topic", refused!(Topic)),
     row("refused/filter", refused!(Filter)),

@@ -11,8 +11,6 @@ use super::{Entry, Mark, in_broker, in_listener};
 /// What the features are called that are still to come.
 pub(super) const TLS: Mark = Mark::Later("TLS");
 pub(super) const WEBSOCKET: Mark = Mark::Later("WebSocket");
-pub(super) const PASSWORDS: Mark = Mark::Later("password files");
-pub(super) const ACLS: Mark = Mark::Later("access control lists");
 pub(super) const BRIDGES: Mark = Mark::Later("bridges");
 pub(super) const PROXY: Mark = Mark::Later("the PROXY protocol");
 const CONTROL: Mark = Mark::Later("the control topics");
@@ -85,17 +83,17 @@ pub(super) const ADMISSION: &[Entry] = &[
         .at(in_listener!(auto_id_prefix))
         .instead("listener_auto_id_prefix"),
     Entry::new(Security, "password_file", Path, "none", "who may come in with which password")
-        .mark(PASSWORDS),
+        .at(in_listener!(password_file)),
     Entry::new(Security, "acl_file", Path, "none", "who may publish and subscribe to what")
-        .mark(ACLS),
+        .at(in_listener!(acl_file)),
     Entry::new(
         Global,
         "check_retain_source",
         Flag,
         "true",
-        "whether retained messages are kept from those whose publisher has lost his rights",
+        "whether retained messages are held back whose publisher has lost his rights",
     )
-    .mark(ACLS),
+    .at(in_broker!(limits.check_retain_source)),
     Entry::new(
         Security,
         "auth_plugin_deny_special_chars",
@@ -103,7 +101,7 @@ pub(super) const ADMISSION: &[Entry] = &[
         "true",
         "whether names with + and # are denied everything",
     )
-    .mark(ACLS),
+    .mark(Mark::Warns("a list that has patterns never gives anything to names with + and #")),
     Entry::new(Security, "psk_file", Path, "none", "keys shared with clients").mark(Mark::Refused(
         "this broker knows no pre-shared keys; use TLS with certificates instead",
     )),

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! read    ready sockets -> packets -> broker -> effects: packets queued, records appended
+//! hear    verdicts that took time -> broker -> effects
 //! tick    due timers -> broker -> effects
 //! commit  this turn's records -> storage, all at once
 //! write   what no record holds back -> sockets
@@ -26,6 +27,7 @@
 
 mod bury;
 mod census;
+mod judge;
 mod perform;
 mod read;
 mod tell;
@@ -40,11 +42,13 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::broker::{Broker, Effects, Event, Options, Storage, Verdict};
-use crate::codec::{Limits, ReasonCode};
+use crate::codec::Limits;
 use crate::persistence::{Disk, Seq};
 use crate::session::{Authority, ConnId, Peer};
 use crate::time::Time;
 use crate::transport::Pool;
+
+pub use judge::{Judge, Nobody};
 
 use super::connection::{Connection, Flags, Phase};
 use census::Census;
@@ -96,8 +100,9 @@ pub struct Hub<S, D> {
     left: usize,
     /// Room to be given back.
     credits: Vec<(ConnId, usize)>,
-    /// Questions about credentials that nobody here can answer.
-    questions: Vec<ConnId>,
+    judge: Box<dyn Judge>,
+    /// Verdicts that have come and that the broker is to be told.
+    verdicts: Vec<(ConnId, Verdict)>,
     /// The one buffer everything is read into; empty while a connection is being read.
     scratch: Box<[u8]>,
     /// Reused from event to event.
@@ -155,7 +160,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             leaving: VecDeque::new(),
             left: 0,
             credits: Vec::new(),
-            questions: Vec::new(),
+            judge: Box::new(Nobody),
+            verdicts: Vec::new(),
             scratch: vec![0; READ_BUDGET].into_boxed_slice(),
             effects: None,
             pool: Pool::new(),
@@ -246,6 +252,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// is [`ready`](Self::ready).
     pub fn turn(&mut self, now: Time) -> Option<Duration> {
         self.read(now);
+        self.hear(now);
         self.tick(now);
         self.commit(now);
         self.write(now);
@@ -301,16 +308,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         }
     }
 
-    /// Lets through what waited for storage.
-    fn release(&mut self) {
-        for slot in std::mem::take(&mut self.gated) {
-            let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
-            connection.flags.clear(Flags::IN_GATED);
-            connection.output.release(&mut self.pool, self.durable);
-            self.list(slot);
-        }
-    }
-
     fn nap(&mut self, now: Time) -> Option<Duration> {
         // Nobody is woken for a deadline of those that are gone.
         while let Some(&(_, conn)) = self.leaving.front()
@@ -324,7 +321,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             return Some(Duration::ZERO);
         }
         let leave = self.leaving.front().map(|(at, _)| *at);
-        let deadlines = [self.broker.deadline(), leave, self.trim_at, self.commit_at];
+        let judge = self.judge.deadline();
+        let deadlines = [self.broker.deadline(), leave, judge, self.trim_at, self.commit_at];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
     }
@@ -359,8 +357,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         loop {
             let event = if let Some((conn, bytes)) = self.credits.pop() {
                 Event::Written { conn, bytes }
-            } else if let Some(conn) = self.questions.pop() {
-                Event::Judged { conn, verdict: Verdict::Refused(ReasonCode::SERVER_UNAVAILABLE) }
+            } else if let Some((conn, verdict)) = self.verdicts.pop() {
+                Event::Judged { conn, verdict }
             } else {
                 return;
             };

@@ -49,8 +49,15 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                         connection.flags.set(Flags::ADMITTED);
                     }
                 }
-                Effect::Judge { conn, .. } => self.questions.push(conn),
-                Effect::Unjudge { conn } => self.questions.retain(|asked| *asked != conn),
+                Effect::Judge { conn, credentials } => {
+                    if let Some(verdict) = self.judge.ask(now, conn, *credentials) {
+                        self.verdicts.push((conn, verdict));
+                    }
+                }
+                Effect::Unjudge { conn } => {
+                    self.verdicts.retain(|(judged, _)| *judged != conn);
+                    self.judge.withdraw(conn);
+                }
                 Effect::Hold { conn } => {
                     if let Some(connection) = self.connection(conn) {
                         connection.flags.set(Flags::HELD);

@@ -21,6 +21,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         options: Options,
         authority: Option<Box<dyn Authority>>,
     ) {
+        if let Some(authority) = &authority {
+            self.judge.appoint(authority.examiner());
+        }
         self.limits = limits(&options);
         self.flush_from = options.room as usize / 2;
         self.tell(now, Event::Configured { options: Box::new(options), authority });

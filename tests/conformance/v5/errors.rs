@@ -4,6 +4,7 @@ use super::wire::{
     MALFORMED, authentication_data, authentication_method, client, ends, faulty, message,
     read_connack, read_properties, receive_maximum, refused, subscribed, subscriber,
 };
+use crate::auth::scram;
 use crate::conformance::cases;
 use crate::harness::v5::{
     auth, connect, pubcomp, publish, pubrec, pubrel, suback, subscribe, unsuback, unsubscribe,
@@ -110,6 +111,7 @@ fn server_continues() {
     for packet in authentication("SCRAM-SHA-256").iter().filter(|packet| packet.first() == 0xf0) {
         assert_eq!(packet.body().first(), Some(&0x18), "{packet:?}");
     }
+    scram::it_proves_itself_anew();
 }
 
 fn method_comes_back() {
@@ -123,6 +125,7 @@ fn method_comes_back() {
             assert!(refusal || found.is_some_and(|(_, value)| *value == named[1..]), "{packet:?}");
         }
     }
+    scram::a_proof_lets_in_and_gives_the_rights_of_its_user();
 }
 
 fn rejected() {
@@ -135,6 +138,7 @@ fn rejected() {
             _ => assert!(read_connack(&packet).1 >= 0x80, "{packet:?}"),
         }
     }
+    scram::a_wrong_proof_is_refused_like_an_unknown_name();
 }
 
 fn no_unasked_auth() {
@@ -157,6 +161,7 @@ fn reauthentication_without_method() {
     let with_data = [authentication_method("m"), authentication_data("first")].concat();
     faulty(auth(0x19, &with_data), &[0x82]);
     faulty(auth(0x19, &[]), &[0x82]);
+    scram::who_does_not_keep_to_the_conversation_is_disconnected();
 }
 
 fn failed_reauthentication() {
@@ -165,6 +170,7 @@ fn failed_reauthentication() {
     let mut raw = Raw::online(connect(id("a")).will(0, false, &topic, "gone"));
     ends(raw.send(auth(0x19, &authentication_method("m"))), &[0x82, 0x87, 0x8c]);
     assert_eq!(message(&mut ear).payload, "gone");
+    scram::nobody_becomes_somebody_else();
 }
 
 fn malformed_closes() {
