@@ -128,7 +128,7 @@ impl Output {
     /// How many packets wait: those that may leave count until all of them have.
     #[must_use]
     pub fn packets(&self) -> usize {
-        self.buffers.as_ref().map_or(0, |buffers| buffers.chunks.packets() + buffers.gated.len())
+        self.buffers.as_ref().map_or(0, |it| it.chunks.packets() + it.gated.len())
     }
 
     /// Whether bytes wait that may leave now.
@@ -175,7 +175,7 @@ impl Output {
         } else {
             after <= durable && !self.is_gated()
         };
-        let buffers = borrowed(&mut self.buffers, pool);
+        let buffers = pool.lend(&mut self.buffers);
         if passes {
             self.is_open |= put_frame(&mut buffers.chunks, frame, self.version.unwrap_or_default());
         } else {
@@ -213,7 +213,7 @@ impl Output {
             is_shared: content.is_shared,
         };
         let what = Waiting::Publish(Box::new(parcel));
-        borrowed(&mut self.buffers, pool).gated.push_back(Gated { after, what });
+        pool.lend(&mut self.buffers).gated.push_back(Gated { after, what });
     }
 
     /// Lets through what waited for `durable`.
@@ -294,7 +294,7 @@ impl Output {
     fn put(&mut self, pool: &mut Pool, what: Waiting) {
         match what {
             Waiting::Frame(frame) => {
-                let buffers = borrowed(&mut self.buffers, pool);
+                let buffers = pool.lend(&mut self.buffers);
                 self.is_open |=
                     put_frame(&mut buffers.chunks, frame, self.version.unwrap_or_default());
             }
@@ -336,7 +336,7 @@ impl Output {
         if self.topic_alias_maximum > 0 {
             self.shorten(&mut head);
         }
-        let chunks = &mut borrowed(&mut self.buffers, pool).chunks;
+        let chunks = &mut pool.lend(&mut self.buffers).chunks;
         head.write(self.version.unwrap_or_default(), chunks.begin());
         match content.message {
             Some(message) if content.is_shared && parts.payload.len() >= SHARED_FROM => {
@@ -381,10 +381,6 @@ impl Buffers {
     pub(super) fn capacity(&self) -> usize {
         self.chunks.capacity() + self.gated.capacity() * size_of::<Gated>()
     }
-}
-
-fn borrowed<'a>(buffers: &'a mut Option<Box<Buffers>>, pool: &mut Pool) -> &'a mut Buffers {
-    buffers.get_or_insert_with(|| pool.take())
 }
 
 /// For `server::sizes`.

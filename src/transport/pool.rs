@@ -39,6 +39,12 @@ impl Pool {
         buffers
     }
 
+    /// The buffers of a connection, lent to it if it has none.
+    #[inline]
+    pub(super) fn lend<'b>(&mut self, buffers: &'b mut Option<Box<Buffers>>) -> &'b mut Buffers {
+        buffers.get_or_insert_with(|| self.take())
+    }
+
     pub(super) fn give(&mut self, mut buffers: Box<Buffers>) {
         buffers.clear();
         let capacity = buffers.capacity();
