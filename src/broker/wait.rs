@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! PUBLISH --no room--> waits --what it waits for is freed--> tried again, the oldest first
-//!                        +-----stalled_timeout-------------> give_up: to those with room, or to none
+//!                        +----stalled_timeout------------> give_up: to those with room, or none
 //! ```
 //!
 //! It is tried again by the event that freed what it waits for; nobody looks at it in between.

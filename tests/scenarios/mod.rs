@@ -11,6 +11,7 @@ mod configured;
 mod elsewhere;
 mod expiry;
 mod flow;
+mod held;
 mod limits;
 mod links;
 mod listeners;
@@ -34,12 +35,12 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mqtt_broker::broker::{ConnId, End, Event, Options};
+use mqtt_broker::broker::{ConnId, End, Options};
 use mqtt_broker::codec::{
     Ack, ConnAck, Connect, Disconnect, Packet, PacketId, Publish, ReasonCode, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
-use mqtt_broker::metrics::{DropReason, Refusal};
+use mqtt_broker::metrics::DropReason;
 
 use crate::machine::{Machine, Said, show};
 use words::{ack, answer_to, plain, qos, v3};
@@ -140,16 +141,6 @@ impl World {
         self.settle(said);
     }
 
-    /// Whether the broker does not read from a client.
-    fn is_held(&self, name: &str) -> bool {
-        self.machine.is_held(self.conn(name))
-    }
-
-    /// How many packets of a client the broker has not read.
-    fn unread(&self, name: &str) -> usize {
-        self.people[name].unread.len()
-    }
-
     fn next_id(&mut self, name: &str) -> PacketId {
         let person = self.people.get_mut(name).unwrap();
         person.next_id += 1;
@@ -237,27 +228,6 @@ impl World {
         heard.iter().map(show).collect()
     }
 
-    /// A client stops acknowledging.
-    fn silence(&mut self, name: &str) {
-        self.people.entry(name.into()).or_default().is_silent = true;
-    }
-
-    /// A client acknowledges again, from now on.
-    fn answer(&mut self, name: &str) {
-        self.people.get_mut(name).unwrap().is_silent = false;
-    }
-
-    /// A client takes nothing from its socket any more.
-    fn stall(&mut self, name: &str) {
-        self.people.entry(name.into()).or_default().is_stalled = true;
-    }
-
-    /// A client takes everything again.
-    fn unstall(&mut self, name: &str) {
-        self.people.get_mut(name).unwrap().is_stalled = false;
-        self.settle(Vec::new());
-    }
-
     /// The network breaks a client's connection.
     fn cut(&mut self, name: &str) {
         let person = self.people.get_mut(name).unwrap();
@@ -307,28 +277,6 @@ impl World {
             }
             self.said.extend(said);
         }
-    }
-
-    /// The configuration is read again, and limits nothing any more.
-    fn lift(&mut self) {
-        self.configure(Options::default());
-    }
-
-    fn configure(&mut self, options: Options) {
-        let options = Box::new(options);
-        let said = self.machine.handle(Event::Configured { options, authority: None });
-        self.settle(said);
-    }
-
-    /// Sends a PUBLISH and leaves its acknowledgement to be heard.
-    fn say(&mut self, name: &str, mut publish: Publish, level: u8) {
-        publish.qos = qos(level);
-        publish.packet_id = (level > 0).then(|| self.next_id(name));
-        self.send(name, &Packet::Publish(publish));
-    }
-
-    fn refusals(&self, what: Refusal) -> u64 {
-        self.machine.broker.counters().refusals(what)
     }
 
     fn all_conns(&self) -> Vec<ConnId> {
