@@ -12,12 +12,14 @@
 //! route.rs  who is owed a message
 //! life.rs   sessions and their connections: take-over, Wills, expiry, time
 //! check.rs  what the broker says
+//! letter.rs whether a PUBLISH is this message
 //! ```
 //!
 //! Never looks into the broker.
 
 mod check;
 mod hear;
+mod letter;
 mod life;
 mod route;
 
