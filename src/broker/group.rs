@@ -130,6 +130,9 @@ impl Broker {
         let len = message.len();
         while self.is_group_full(group, len) {
             if self.options.overflow == Overflow::Refuse {
+                if source.is_taken {
+                    break; // It was promised. There are no more of those than in their windows.
+                }
                 self.note_group_dropping(group, "newest");
                 return self.counters.drop_one(DropReason::QueueRefused);
             }
@@ -183,7 +186,7 @@ impl Broker {
             return self.counters.drop_one(DropReason::Expired);
         }
         let start = effects.targets.len();
-        let mut source = Source::shared(&message);
+        let mut source = Source { is_taken: true, ..Source::shared(&message) };
         self.deliver_group(now, group, &mut source, effects);
         self.emit_shared(start, &message, effects);
     }

@@ -22,7 +22,9 @@ pub(super) struct Source<'s> {
     kept: Option<Rc<Message>>,
     /// It is the PUBLISH of this event.
     is_received: bool,
-    publisher: Option<SessionId>,
+    pub(super) publisher: Option<SessionId>,
+    /// It was taken before, so it is not refused now.
+    pub(super) is_taken: bool,
     /// What it takes of a connection, by version and QoS, once it has been worked out; 0 before.
     charges: [u32; 4],
 }
@@ -31,19 +33,19 @@ impl<'s> Source<'s> {
     /// One that nobody keeps yet.
     pub(super) const fn new(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        Self { parts, kept, is_received: false, publisher, charges: [0; 4] }
+        Self { parts, kept, is_received: false, publisher, is_taken: false, charges: [0; 4] }
     }
 
     /// The PUBLISH of this event.
     pub(super) fn received(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        Self { parts, kept, is_received: true, publisher, charges: [0; 4] }
+        Self { parts, kept, is_received: true, publisher, is_taken: false, charges: [0; 4] }
     }
 
     /// Kept already.
     pub(super) fn shared(message: &'s Rc<Message>) -> Self {
         let (parts, kept) = (message.parts(), Some(Rc::clone(message)));
-        Self { parts, kept, is_received: false, publisher: None, charges: [0; 4] }
+        Self { parts, kept, is_received: false, publisher: None, is_taken: false, charges: [0; 4] }
     }
 
     /// The kept copy, made if there is none.
