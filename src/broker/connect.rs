@@ -162,18 +162,13 @@ impl Broker {
     /// Whether a client that may come in can have what its CONNECT asks for, now that it is known
     /// who it is; what holds where it came in.
     fn check_accept(
-        &self,
+        &mut self,
         who: &Judging,
         has_session: bool,
     ) -> Result<Arc<ListenerOptions>, Refusal> {
         let listener = Arc::clone(self.listener(who.identity.peer)?);
         self.check_rights(&who.connect, &listener, &who.identity)?;
-        let limit = self.options.max_sessions;
-        if !has_session && limit > 0 && self.store.len() >= limit {
-            // 3.x: server unavailable.
-            return Err(Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed"));
-        }
-        Ok(listener)
+        if has_session { Ok(listener) } else { self.refuses_clients().map_or(Ok(listener), Err) }
     }
 
     /// Lets a client in: takes over, begins or resumes its session, answers.
@@ -190,11 +185,6 @@ impl Broker {
                 return self.refuse(conn, (version, most), why, effects);
             }
         };
-        if existing.is_none()
-            && let Some(why) = self.refuses_clients()
-        {
-            return self.refuse(conn, (version, most), why, effects);
-        }
         let before = self.seq;
         let expiry = self.expiry_of(connect);
         if most.is_some_and(|most| self.connack_len(&who, &listener, expiry) > most as usize) {

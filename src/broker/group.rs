@@ -133,6 +133,9 @@ impl Broker {
         let len = message.len();
         while self.is_group_full(group, len) {
             if self.options.overflow == Overflow::Refuse {
+                if source.is_taken {
+                    break; // It was promised. There are no more of those than in their windows.
+                }
                 self.note_group_dropping(group, "newest");
                 return self.counters.drop_one(DropReason::QueueRefused);
             }
@@ -186,7 +189,7 @@ impl Broker {
             return self.counters.drop_one(DropReason::Expired);
         }
         let start = effects.targets.len();
-        let mut source = Source::shared(&message);
+        let mut source = Source::shared(&message).taken();
         self.deliver_group(now, group, &mut source, effects);
         self.emit_shared(start, &message, effects);
     }

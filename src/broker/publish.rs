@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use log::debug;
+use log::{debug, warn};
 
 use super::admit::Passage;
 use super::entry::is_reserved;
@@ -288,7 +288,7 @@ impl Broker {
         if let Some(refusal) = self.refuses_retained(topic) {
             match from {
                 Some(conn) => self.note_refusal(now, conn, refusal),
-                None => self.counters.refuse_one(refusal),
+                None => self.note_refused_will(source, refusal),
             }
             return false;
         }
@@ -296,6 +296,15 @@ impl Broker {
         self.record(Record::Retained(Rc::clone(&message)), effects);
         self.store.retain(message);
         true
+    }
+
+    /// A Will is not retained.
+    fn note_refused_will(&mut self, source: &Source<'_>, what: Refusal) {
+        self.counters.refuse_one(what);
+        if let Some(id) = source.publisher {
+            let who = Shown(&self.store.session(id).client_id);
+            warn!("Client {who} was refused {}: its Will is not retained.", what.name());
+        }
     }
 
     /// The message as it is retained. What has no expiry of its own may be given one; that it

@@ -24,7 +24,9 @@ pub(super) struct Source<'s> {
     is_received: bool,
     /// It is the broker's own.
     pub(super) is_own: bool,
-    publisher: Option<SessionId>,
+    /// It was taken before, so it is not refused now.
+    pub(super) is_taken: bool,
+    pub(super) publisher: Option<SessionId>,
     /// Its user name, for what is asked later by what right it was published.
     user_name: Option<Rc<str>>,
     /// What it takes of a connection, by version and QoS, once it has been worked out; 0 before.
@@ -35,22 +37,18 @@ impl<'s> Source<'s> {
     /// One that nobody keeps yet.
     pub(super) const fn new(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        let (is_received, is_own, user_name) = (false, false, None);
-        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
+        Self::plain(parts, kept, publisher)
     }
 
     /// One that the broker has made itself.
-    pub(super) const fn own(parts: Parts<'s>) -> Self {
-        let (kept, publisher, user_name) = (None, None, None);
-        let (is_received, is_own) = (false, true);
-        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
+    pub(super) fn own(parts: Parts<'s>) -> Self {
+        Self { is_own: true, ..Self::plain(parts, None, None) }
     }
 
     /// The PUBLISH of this event.
     pub(super) fn received(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        let (is_received, is_own, user_name) = (true, false, None);
-        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
+        Self { is_received: true, ..Self::plain(parts, kept, publisher) }
     }
 
     /// The same of a user.
@@ -58,12 +56,33 @@ impl<'s> Source<'s> {
         Self { user_name, ..self }
     }
 
+    /// The same, taken before and so promised.
+    pub(super) fn taken(self) -> Self {
+        Self { is_taken: true, ..self }
+    }
+
     /// Kept already.
     pub(super) fn shared(message: &'s Rc<Message>) -> Self {
         let (parts, kept) = (message.parts(), Some(Rc::clone(message)));
-        let (publisher, is_own) = (None, message.publisher.is_none());
-        let (is_received, user_name) = (false, None);
-        Self { parts, kept, is_received, is_own, publisher, user_name, charges: [0; 4] }
+        let is_own = message.publisher.is_none();
+        Self { is_own, ..Self::plain(parts, kept, None) }
+    }
+
+    const fn plain(
+        parts: Parts<'s>,
+        kept: Option<Rc<Message>>,
+        publisher: Option<SessionId>,
+    ) -> Self {
+        Self {
+            parts,
+            kept,
+            is_received: false,
+            is_own: false,
+            is_taken: false,
+            publisher,
+            user_name: None,
+            charges: [0; 4],
+        }
     }
 
     /// The kept copy, made if there is none.

@@ -160,7 +160,10 @@ impl Broker {
             return;
         }
         while let Some(conn) = self.waiting.changed.pop() {
-            self.try_again(now, conn, false, effects);
+            // It may have gone since.
+            if self.waits(conn) {
+                self.try_again(now, conn, false, effects);
+            }
         }
         for awaited in [Awaited::Memory, Awaited::Reserve] {
             if self.may_end(awaited) {
@@ -175,6 +178,11 @@ impl Broker {
         }
     }
 
+    fn waits(&self, conn: ConnId) -> bool {
+        let brake = self.links.online(conn).and_then(|online| online.brake.as_ref());
+        brake.is_some_and(|brake| brake.wait.is_some())
+    }
+
     /// Takes the PUBLISH that waits on a connection, or says what it waits for now.
     fn try_again(
         &mut self,
@@ -183,9 +191,10 @@ impl Broker {
         must_go: bool,
         effects: &mut Effects,
     ) -> Option<Awaited> {
-        let online = self.links.online_mut(conn)?;
+        let online = self.online_mut(conn);
         let (session, version) = (online.session, online.version);
-        let mut wait = online.brake.as_mut()?.wait.take()?;
+        let wait = online.brake.as_mut().and_then(|brake| brake.wait.take());
+        let mut wait = wait.expect("who has a place in the order waits");
         let message = Rc::clone(&wait.message);
         let topic = Topic::parse(message.topic().as_str()).expect("it was valid when it came");
         let mut matches = std::mem::take(&mut self.matches);

@@ -310,3 +310,32 @@ fn a_shared_subscription_refuses_too() {
     assert!(!world.is_held("c"));
     world.end();
 }
+
+/// What a member was sent and has not acknowledged goes back to the others, full queue or not: it
+/// was taken before.
+#[test]
+fn what_was_taken_is_not_refused_when_it_comes_back() {
+    let mut world = World::with(refuse);
+    for name in ["a", "d"] {
+        world.silence(name);
+        world.connect(v5_kept(name, 100));
+        world.subscribe(name, "$share/g/t", 1);
+    }
+    world.cut("d");
+    world.connect(v5("b"));
+    for n in 1..=3 {
+        world.publish("b", "t", &n.to_string(), 1);
+    }
+    world.cut("a");
+    for n in 4..=6 {
+        world.say("b", message("t", &n.to_string()), 1);
+    }
+    assert!(world.heard("b").last().unwrap().ends_with("0x97"), "its queue is full");
+    // The session of "a" ends with three messages on their way.
+    world.connect(v5("a"));
+    assert_eq!(world.dropped(DropReason::QueueRefused), 0);
+    world.heard("d");
+    world.connect(v5_kept("d", 100));
+    assert_eq!(heard_of(&mut world, "d").len(), 5);
+    world.end();
+}
