@@ -23,6 +23,7 @@ mod run;
 mod signals;
 #[cfg(test)]
 mod sizes;
+mod watch;
 
 use std::fmt;
 use std::io;
