@@ -31,6 +31,7 @@ mod attach;
 mod check;
 mod connect;
 mod deliver;
+mod door;
 mod emit;
 mod event;
 mod expire;
@@ -189,11 +190,15 @@ impl Broker {
     fn handle_quietly(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
+            Event::Introduced { conn, peer, certificate } => {
+                self.on_introduced(conn, peer, certificate);
+            }
             Event::Published { conn, publish } => self.on_published(now, conn, publish, effects),
             Event::Received { conn, packet } => self.on_received(now, conn, packet, effects),
             Event::Garbled { conn, version, error } => {
                 self.on_garbled(now, conn, version, error, effects);
             }
+            Event::Failed { conn, what } => self.on_failed(now, conn, what, effects),
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
@@ -319,23 +324,6 @@ impl Broker {
                 | Packet::PubRel(_)
                 | Packet::PubComp(_) => Err(Fault::protocol("a packet that only a server sends")),
             },
-        }
-    }
-
-    fn on_garbled(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        version: Option<Version>,
-        error: codec::Error,
-        effects: &mut Effects,
-    ) {
-        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
-            warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
-            self.refuse_garbled(conn, version, &error, effects);
-        } else {
-            let what = error.what();
-            self.fail(now, conn, Fault::new(ReasonCode::from(&error), what), effects);
         }
     }
 

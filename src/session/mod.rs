@@ -11,7 +11,9 @@ mod outbound;
 mod queue;
 mod state;
 
-pub use identity::{Access, Admission, AllowAll, Authority, Credentials, Identity, Peer};
+pub use identity::{
+    Access, Admission, AllowAll, Authority, Certificate, Credentials, Identity, Peer,
+};
 pub use inbound::Inbound;
 pub use outbound::{Awaiting, Outbound, Place, Stray};
 pub use queue::Queue;
