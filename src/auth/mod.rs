@@ -52,8 +52,7 @@ mod tests {
     fn client(listener: u16, user_name: Option<&str>) -> Credentials {
         let peer = Peer { address: None, listener };
         let user_name = user_name.map(Into::into);
-        let identity =
-            Identity { client_id: "c".into(), user_name, peer, certificate: None };
+        let identity = Identity { client_id: "c".into(), user_name, peer, certificate: None };
         Credentials { identity, password: None, method: None }
     }
 

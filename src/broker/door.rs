@@ -58,13 +58,7 @@ impl Broker {
     }
 
     /// Nothing can be said to the client any more, so no DISCONNECT tells why.
-    pub(super) fn on_failed(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        what: &str,
-        effects: &mut Effects,
-    ) {
+    pub(super) fn on_failed(&mut self, now: Time, conn: ConnId, what: &str, effects: &mut Effects) {
         let what = Shown(what);
         match self.links.get(conn) {
             Some(Link::Online(online)) => {

@@ -45,8 +45,9 @@ pub struct Certificate {
     pub uris: Vec<String>,
     /// Mail addresses among them.
     pub emails: Vec<String>,
-    /// SHA-256 of the whole certificate.
-    pub fingerprint: [u8; 32],
+    /// SHA-256 of the whole certificate; absent if only a proxy has seen it, which tells no more
+    /// than the common name.
+    pub fingerprint: Option<[u8; 32]>,
 }
 
 /// A client, as far as it has said and proved who it is.

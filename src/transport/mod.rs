@@ -9,9 +9,13 @@
 
 mod aliases;
 mod chunks;
+mod fault;
 mod frame;
 mod output;
 mod pool;
+mod proxy;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 pub use frame::{Content, Frame, Label};
 pub use output::{Flushed, Output, SHARED_FROM};
