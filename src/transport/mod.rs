@@ -14,6 +14,8 @@ mod frame;
 mod output;
 mod pool;
 mod proxy;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[cfg(feature = "websocket")]
 mod websocket;
 

@@ -1,0 +1,425 @@
+//! TLS as a byte machine: one end of one connection.
+//!
+//! Owns: [`Tls`], which turns what was read into plain bytes and plain bytes into what is to be
+//! written; what both ends need for their handshakes is made once, by [`Acceptor`] and
+//! [`Connector`].
+//!
+//! rustls is used without its buffers: records are decrypted where they were read, and what is
+//! kept is the beginning of a record whose end has not come. So a connection that idles owns its
+//! keys and no buffer.
+//!
+//! Never touches a socket or a file, never asks a clock (a [`TimeProvider`] does).
+
+mod certificate;
+mod cipher;
+mod client;
+mod identity;
+mod pem;
+mod server;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::fmt;
+use std::rc::Rc;
+
+use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
+    WriteTraffic,
+};
+use rustls::{CertificateError, CommonState, Error, InvalidMessage};
+
+pub use client::{Connector, Settings as ClientSettings};
+pub use identity::Expiry;
+pub use pem::File;
+pub use rustls::pki_types::UnixTime;
+pub use rustls::time_provider::TimeProvider;
+pub use server::{Acceptor, Settings as ServerSettings, Versions};
+
+use super::fault::{self, Fault};
+use crate::session;
+use certificate::Certificate;
+
+/// One end of a TLS connection.
+pub(super) struct Tls {
+    end: End,
+    /// The beginning of a record, or of a message of the handshake.
+    partial: Vec<u8>,
+    /// Nothing has been read yet.
+    is_new: bool,
+    /// The connection has failed, or was closed from this side.
+    is_over: bool,
+}
+
+#[expect(clippy::large_enum_variant, reason = "they are in a box, and of nearly the same size")]
+enum End {
+    Server(UnbufferedServerConnection),
+    Client(UnbufferedClientConnection),
+}
+
+/// What came of some bytes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Opened {
+    /// The peer has closed its side, as it should.
+    pub(super) is_closed: bool,
+    /// What is wrong; the peer has been told.
+    pub(super) fault: Option<Fault>,
+}
+
+/// Bytes of an unfinished record or message of the handshake at the most. (rustls takes no message
+/// of more than 64 KiB.)
+const PARTIAL_MAX: usize = 96 << 10;
+
+/// What a record adds to what is in it, and what may have to go before it (a change of keys).
+const RECORD_EXTRA: usize = 64;
+const RECORD_LEN: usize = 16 << 10;
+
+/// The two ends, which rustls has no common name for.
+trait Machine {
+    type Data;
+
+    fn has_more_to_say(&self) -> bool;
+
+    fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
+}
+
+impl Machine for UnbufferedServerConnection {
+    type Data = ServerConnectionData;
+
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
+    }
+
+    fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(bytes)
+    }
+}
+
+impl Machine for UnbufferedClientConnection {
+    type Data = ClientConnectionData;
+
+    fn has_more_to_say(&self) -> bool {
+        self.wants_write()
+    }
+
+    fn process<'c, 'i>(&'c mut self, bytes: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
+        self.process_tls_records(bytes)
+    }
+}
+
+impl Tls {
+    /// The server's end.
+    pub(super) fn server(acceptor: &Acceptor) -> Self {
+        Self::new(End::Server(acceptor.connection()))
+    }
+
+    /// The client's end; its first words go to `wire`.
+    pub(super) fn client(connector: &Connector, wire: &mut Vec<u8>) -> Result<Self, Fault> {
+        let connection = connector.connection().map_err(|error| Fault(told(&error, &[])))?;
+        let mut tls = Self { is_new: false, ..Self::new(End::Client(connection)) };
+        match tls.open(&mut [], &mut Vec::new(), wire).fault {
+            Some(fault) => Err(fault),
+            None => Ok(tls),
+        }
+    }
+
+    const fn new(end: End) -> Self {
+        Self { end, partial: Vec::new(), is_new: true, is_over: false }
+    }
+
+    fn state(&self) -> &CommonState {
+        match &self.end {
+            End::Server(connection) => connection,
+            End::Client(connection) => connection,
+        }
+    }
+
+    /// Whether the handshake is still to be done.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.state().is_handshaking()
+    }
+
+    /// Bytes it holds on to beyond the size of a connection that idles.
+    pub(super) const fn buffered(&self) -> usize {
+        self.partial.capacity()
+    }
+
+    /// What the certificate says that the peer has shown.
+    pub(super) fn certificate(&self) -> Option<Rc<session::Certificate>> {
+        let leaf = self.state().peer_certificates()?.first()?;
+        let certificate = Certificate::read(leaf).ok()?;
+        Some(Rc::new(certificate.facts(cipher::sha256(leaf))))
+    }
+
+    /// Takes what was read; plain bytes go to `plain` and answers to `wire`.
+    pub(super) fn open(
+        &mut self,
+        bytes: &mut [u8],
+        plain: &mut Vec<u8>,
+        wire: &mut Vec<u8>,
+    ) -> Opened {
+        if self.is_over {
+            return Opened::default();
+        }
+        let first: Vec<u8> =
+            if self.is_new { bytes.iter().take(16).copied().collect() } else { Vec::new() };
+        self.is_new &= bytes.is_empty();
+        let mut kept = std::mem::take(&mut self.partial);
+        let (used, outcome) = if kept.is_empty() {
+            self.process(bytes, plain, wire)
+        } else {
+            kept.extend_from_slice(bytes);
+            self.process(&mut kept, plain, wire)
+        };
+        let rest = if kept.is_empty() { &bytes[used..] } else { &kept[used..] };
+        match outcome {
+            Ok(true) => Opened { is_closed: true, fault: None },
+            Ok(false) if rest.len() > PARTIAL_MAX => self.fail(Fault("TLS: too long".into())),
+            Ok(false) => {
+                if !rest.is_empty() {
+                    self.partial = rest.to_vec();
+                }
+                Opened::default()
+            }
+            Err(error) => {
+                let fault = Fault(told(&error, &first));
+                self.fail(fault)
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: Fault) -> Opened {
+        self.is_over = true;
+        Opened { is_closed: false, fault: Some(fault) }
+    }
+
+    /// How many bytes were used, and whether the peer has closed its side.
+    fn process(
+        &mut self,
+        bytes: &mut [u8],
+        plain: &mut Vec<u8>,
+        wire: &mut Vec<u8>,
+    ) -> (usize, Result<bool, Error>) {
+        match &mut self.end {
+            End::Server(connection) => process(connection, bytes, plain, wire),
+            End::Client(connection) => process(connection, bytes, plain, wire),
+        }
+    }
+
+    /// Puts the pieces onto the wire, one behind the other.
+    pub(super) fn seal(&mut self, pieces: &[&[u8]], wire: &mut Vec<u8>) {
+        if self.is_over {
+            return;
+        }
+        let len: usize = pieces.iter().map(|piece| piece.len()).sum();
+        // A record for each piece would be no good if they are small: they are put together.
+        let joined;
+        let plain = if let [piece] = pieces {
+            *piece
+        } else {
+            joined = pieces.concat();
+            &joined
+        };
+        let room = len + (len / RECORD_LEN + 2) * RECORD_EXTRA;
+        self.write(wire, room, &What::Plain(plain));
+    }
+
+    /// Says goodbye; nothing can be sent any more.
+    pub(super) fn close(&mut self, wire: &mut Vec<u8>) {
+        if !self.is_over && !self.is_handshaking() {
+            self.write(wire, RECORD_EXTRA, &What::Goodbye);
+        }
+        self.is_over = true;
+    }
+
+    fn write(&mut self, wire: &mut Vec<u8>, room: usize, what: &What<'_>) {
+        let Self { end, partial, .. } = self;
+        match end {
+            End::Server(connection) => write(connection, partial, wire, room, what),
+            End::Client(connection) => write(connection, partial, wire, room, what),
+        }
+    }
+}
+
+/// What is to be encrypted.
+enum What<'a> {
+    Plain(&'a [u8]),
+    Goodbye,
+}
+
+impl What<'_> {
+    fn put<D>(
+        &self,
+        traffic: &mut WriteTraffic<'_, D>,
+        room: &mut [u8],
+    ) -> Result<usize, EncryptError> {
+        match self {
+            Self::Plain(bytes) => traffic.encrypt(bytes, room),
+            Self::Goodbye => traffic.queue_close_notify(room),
+        }
+    }
+}
+
+fn process<M: Machine>(
+    machine: &mut M,
+    bytes: &mut [u8],
+    plain: &mut Vec<u8>,
+    wire: &mut Vec<u8>,
+) -> (usize, Result<bool, Error>) {
+    let mut used = 0;
+    loop {
+        let UnbufferedStatus { mut discard, state, .. } = machine.process(&mut bytes[used..]);
+        let outcome = match state {
+            Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                let mut outcome = None;
+                while let Some(record) = traffic.next_record() {
+                    match record {
+                        Ok(record) => {
+                            discard += record.discard;
+                            plain.extend_from_slice(record.payload);
+                        }
+                        Err(error) => {
+                            outcome = Some(Err(error));
+                            break;
+                        }
+                    }
+                }
+                outcome
+            }
+            Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                append(wire, 0, |room| data.encode(room));
+                None
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                data.done();
+                None
+            }
+            Ok(ConnectionState::PeerClosed) => Some(Ok(true)),
+            // All is read that has come.
+            Ok(_) => Some(Ok(false)),
+            Err(error) => Some(Err(error)),
+        };
+        used += discard;
+        if let Some(outcome) = outcome {
+            if outcome.is_err() {
+                tell(machine, &mut bytes[used..], wire);
+            }
+            return (used, outcome);
+        }
+    }
+}
+
+/// Puts onto the wire what the peer is to be told of an error; `rest` is what is left of the bytes
+/// that brought it, which rustls wants to see although it reads no further.
+fn tell<M: Machine>(machine: &mut M, rest: &mut [u8], wire: &mut Vec<u8>) {
+    while machine.has_more_to_say() {
+        let status = machine.process(rest);
+        let Ok(ConnectionState::EncodeTlsData(mut data)) = status.state else { return };
+        append(wire, 0, |room| data.encode(room));
+    }
+}
+
+/// Puts onto the wire what waits for it, and then `what`, if it may be sent already.
+fn write<M: Machine>(
+    machine: &mut M,
+    partial: &mut Vec<u8>,
+    wire: &mut Vec<u8>,
+    room: usize,
+    what: &What<'_>,
+) {
+    loop {
+        let UnbufferedStatus { discard, state, .. } = machine.process(partial);
+        let is_done = match state {
+            Ok(ConnectionState::EncodeTlsData(mut data)) => {
+                append(wire, 0, |room| data.encode(room));
+                false
+            }
+            Ok(ConnectionState::TransmitTlsData(data)) => {
+                data.done();
+                false
+            }
+            Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                append(wire, room, |room| what.put(&mut traffic, room));
+                true
+            }
+            Ok(ConnectionState::PeerClosed) => false,
+            Ok(_) | Err(_) => true,
+        };
+        partial.drain(..discard);
+        if is_done {
+            return;
+        }
+    }
+}
+
+/// Appends what `put` puts into the room it is given; `room` bytes are probably enough.
+fn append<E: TooSmall>(
+    wire: &mut Vec<u8>,
+    mut room: usize,
+    mut put: impl FnMut(&mut [u8]) -> Result<usize, E>,
+) {
+    let start = wire.len();
+    loop {
+        wire.resize(start + room, 0);
+        match put(&mut wire[start..]).map_err(|error| error.required()) {
+            Ok(len) => return wire.truncate(start + len),
+            Err(Some(needed)) if needed > room => room = needed,
+            Err(_) => return wire.truncate(start),
+        }
+    }
+}
+
+/// An error that may say how much room there must be.
+trait TooSmall {
+    fn required(&self) -> Option<usize>;
+}
+
+impl TooSmall for EncodeError {
+    fn required(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
+            Self::AlreadyEncoded => None,
+        }
+    }
+}
+
+impl TooSmall for EncryptError {
+    fn required(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
+            // So many bytes were sent under one key that no more may be.
+            Self::EncryptExhausted => None,
+        }
+    }
+}
+
+/// What is said of an error in the log; `first` are the first bytes a client has sent.
+fn told(error: &Error, first: &[u8]) -> String {
+    match error {
+        Error::InvalidMessage(_) if fault::spoken(first).is_some() => {
+            fault::spoken(first).unwrap_or_default().into()
+        }
+        Error::NoCertificatesPresented => "TLS: the client has shown no certificate".into(),
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "TLS: nobody trusted vouches for the certificate".into()
+        }
+        Error::InvalidCertificate(CertificateError::Expired) => {
+            "TLS: the certificate has expired".into()
+        }
+        Error::InvalidCertificate(CertificateError::Revoked) => {
+            "TLS: the certificate was revoked".into()
+        }
+        Error::AlertReceived(alert) => format!("TLS: the other end has given up: {alert:?}"),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => "TLS: this is no TLS".into(),
+        error => format!("TLS: {error}"),
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("is_over", &self.is_over).finish_non_exhaustive()
+    }
+}
