@@ -7,6 +7,8 @@
 //! Never opens, polls or closes a socket (that is `server`) and never decides what is sent (that
 //! is `broker`).
 
+#[cfg(not(all(feature = "tls", feature = "websocket")))]
+mod absent;
 mod aliases;
 mod chunks;
 mod fault;
@@ -14,11 +16,24 @@ mod frame;
 mod output;
 mod pool;
 mod proxy;
+mod settings;
+mod stream;
 #[cfg(feature = "tls")]
-pub mod tls;
+mod tls;
 #[cfg(feature = "websocket")]
 mod websocket;
 
+#[cfg(not(feature = "tls"))]
+use absent::tls;
+#[cfg(not(feature = "websocket"))]
+use absent::websocket;
+
+pub use fault::spoken;
 pub use frame::{Content, Frame, Label};
 pub use output::{Flushed, Output, SHARED_FROM};
 pub use pool::Pool;
+pub use proxy::{Rules as ProxyRules, Version as ProxyVersion};
+pub use settings::{Clock, Expiry, File, TlsClient, TlsServer, TlsVersions, WebRequest, WebRules};
+pub use stream::{BATCH, Entrance, Exit, Introduction, Opened, Scratch, Sealing, Stream};
+pub use tls::{Acceptor, Connector};
+pub use websocket::{WebAcceptor, WebConnector};

@@ -24,6 +24,7 @@
 //!
 //! Never opens a socket, asks a clock, or waits.
 
+mod admit;
 mod bury;
 mod perform;
 mod read;
@@ -40,9 +41,9 @@ use slab::Slab;
 use crate::broker::{Broker, Effects, Event, Options, Storage, Verdict};
 use crate::codec::{self, Limits, ReasonCode};
 use crate::persistence::{Disk, Seq};
-use crate::session::{Authority, ConnId, Peer};
+use crate::session::{Authority, ConnId};
 use crate::time::Time;
-use crate::transport::Pool;
+use crate::transport::{Pool, Scratch};
 
 use super::connection::{Connection, Flags, Phase};
 
@@ -96,6 +97,10 @@ pub struct Hub<S, D> {
     /// Reused from event to event.
     effects: Option<Box<Effects>>,
     pool: Pool,
+    /// What connections with something between socket and packets use in turn.
+    machines: Scratch,
+    /// How many handshakes of TLS may go on in this turn.
+    handshakes: usize,
     /// When the pool is looked at next, if it holds anything worth it.
     trim_at: Option<Time>,
     limits: Limits,
@@ -130,6 +135,10 @@ const LEAVE_MS: u64 = 5_000;
 /// How long after a failed commit the next is tried.
 const COMMIT_AGAIN_MS: u64 = 1_000;
 
+/// Handshakes of TLS that go on in one turn at the most: they cost a thousand times as much as a
+/// packet, and those who are served already must not wait for a crowd that comes back.
+const HANDSHAKE_BUDGET: usize = 4;
+
 /// How often idle buffers are looked at while there are any.
 const TRIM_MS: u64 = 1_000;
 
@@ -158,6 +167,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             scratch: vec![0; READ_BUDGET].into_boxed_slice(),
             effects: None,
             pool: Pool::new(),
+            machines: Scratch::default(),
+            handshakes: 0,
             trim_at: None,
             limits,
             flush_from: options.room as usize / 2,
@@ -193,49 +204,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     #[must_use]
     pub const fn buried(&self) -> u64 {
         self.buried
-    }
-
-    /// The slot the next connection will have, for a poll that needs to know before.
-    #[must_use]
-    pub fn next_slot(&self) -> usize {
-        self.connections.vacant_key()
-    }
-
-    /// Takes a connection.
-    ///
-    /// # Panics
-    /// With more than 2^32 connections.
-    pub fn accept(&mut self, now: Time, socket: S, peer: Peer) -> ConnId {
-        self.serial = self.serial.wrapping_add(1);
-        let slot = self.connections.insert(Connection::new(socket, self.serial));
-        let slot = u32::try_from(slot).expect("fewer than 2^32 sockets");
-        let conn = ConnId { slot, serial: self.serial };
-        log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);
-        self.tell(now, Event::Opened { conn, peer });
-        // Its CONNECT is mostly there by now: a read is cheaper than another poll.
-        self.connections[conn.slot as usize].flags.set(Flags::READABLE);
-        self.list(conn.slot);
-        conn
-    }
-
-    /// Takes what a poll has seen of the socket in `slot`. A slot that is empty, or taken by
-    /// another connection since, does no harm.
-    pub fn ready(&mut self, slot: usize, readiness: Readiness) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        if readiness.readable || readiness.ended || readiness.failed {
-            connection.flags.set(Flags::READABLE);
-        }
-        if readiness.ended || readiness.failed {
-            connection.flags.set(Flags::ENDING);
-        }
-        if readiness.failed {
-            connection.flags.set(Flags::ERROR);
-        }
-        if readiness.writable {
-            connection.flags.set(Flags::WRITABLE);
-        }
-        let slot = u32::try_from(slot).expect("it is in use");
-        self.list(slot);
     }
 
     /// Does what can be done now; returns how long nothing more will be, `None` until something

@@ -8,35 +8,14 @@ use std::sync::Arc;
 
 use rustls::client::{UnbufferedClientConnection, WebPkiServerVerifier};
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::time_provider::TimeProvider;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::super::settings::{Clock, TlsClient};
+use super::Wall;
 use super::cipher;
 use super::identity::Identity;
-use super::pem::File;
-use super::server::{Versions, authorities};
+use super::server::authorities;
 use super::verify::{Fallback, SERVER, Servers};
-
-/// What a client is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Who vouches for servers.
-    pub authorities: Vec<File>,
-    /// The same in DER, as the system has it.
-    pub system: Vec<Vec<u8>>,
-    /// A certificate to show, and its key.
-    pub identity: Option<(File, File)>,
-    /// Whether any name of the server's will do.
-    pub any_name: bool,
-    /// Versions that are spoken.
-    pub versions: Versions,
-    /// Ciphers for TLS 1.2, as OpenSSL names them; absent for all.
-    pub ciphers: Option<String>,
-    /// Ciphers for TLS 1.3, likewise.
-    pub ciphers_tls13: Option<String>,
-    /// What is to be spoken inside, for servers that choose by it.
-    pub alpn: Vec<String>,
-}
 
 /// What handshakes of a client need. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -50,11 +29,7 @@ impl Connector {
     ///
     /// # Errors
     /// What is wrong with a file or setting, and how to mend it.
-    pub fn new(
-        settings: &Settings,
-        host: &str,
-        clock: Arc<dyn TimeProvider>,
-    ) -> Result<Self, String> {
+    pub fn new(settings: &TlsClient, host: &str, clock: Clock) -> Result<Self, String> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| format!("'{host}' is no name that a certificate can be for"))?;
         let provider =
@@ -77,11 +52,12 @@ impl Connector {
                 .map_err(|error| format!("the authorities cannot be used: {error}"))?;
         let fallback = Fallback::new(roots, &[] as &[&[u8]], algorithms, SERVER);
         let verifier = Servers { usual, fallback, checks_name: !settings.any_name };
-        let builder = ClientConfig::builder_with_details(Arc::clone(&provider), clock)
-            .with_protocol_versions(settings.versions.spoken())
-            .map_err(|error| format!("ciphers and version do not fit together: {error}"))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+        let builder =
+            ClientConfig::builder_with_details(Arc::clone(&provider), Arc::new(Wall(clock)))
+                .with_protocol_versions(settings.versions.spoken())
+                .map_err(|error| format!("ciphers and version do not fit together: {error}"))?
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = match &settings.identity {
             Some((certificate, key)) => builder
                 .with_client_cert_resolver(Identity::new(&provider, certificate, key)?.resolver),

@@ -10,22 +10,13 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
+use super::super::settings::{Expiry, File};
 use super::certificate::Certificate;
-use super::pem::File;
 
 /// A certificate, what vouches for it, and its key.
 pub(super) struct Identity {
     pub(super) resolver: Arc<SingleCertAndKey>,
     pub(super) expiry: Expiry,
-}
-
-/// When a certificate ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expiry {
-    /// Whose it is.
-    pub path: String,
-    /// The last second at which it is valid, since 1970.
-    pub at: u64,
 }
 
 impl Identity {

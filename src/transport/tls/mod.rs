@@ -8,7 +8,7 @@
 //! kept is the beginning of a record whose end has not come. So a connection that idles owns its
 //! keys and no buffer.
 //!
-//! Never touches a socket or a file, never asks a clock (a [`TimeProvider`] does).
+//! Never touches a socket or a file, and never asks a clock of its own.
 
 mod certificate;
 mod cipher;
@@ -22,24 +22,23 @@ mod verify;
 
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::UnixTime;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::time_provider::TimeProvider;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncryptError, InsufficientSizeError, UnbufferedStatus,
     WriteTraffic,
 };
 use rustls::{CertificateError, CommonState, Error, InvalidMessage};
 
-pub use client::{Connector, Settings as ClientSettings};
-pub use identity::Expiry;
-pub use pem::File;
-pub use rustls::pki_types::UnixTime;
-pub use rustls::time_provider::TimeProvider;
-pub use server::{Acceptor, Settings as ServerSettings, Versions};
+pub use client::Connector;
+pub use server::Acceptor;
 
 use super::fault::{self, Fault};
+use super::settings::Clock;
 use crate::session;
 use certificate::Certificate;
 
@@ -58,6 +57,21 @@ pub(super) struct Tls {
 enum End {
     Server(UnbufferedServerConnection),
     Client(UnbufferedClientConnection),
+}
+
+/// The clock as rustls wants it.
+struct Wall(Clock);
+
+impl TimeProvider for Wall {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs((self.0)())))
+    }
+}
+
+impl fmt::Debug for Wall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wall")
+    }
 }
 
 /// What came of some bytes.

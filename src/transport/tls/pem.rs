@@ -8,14 +8,7 @@
 use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
-/// A file: its path, for errors, and what is in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct File {
-    /// Where it was found.
-    pub path: String,
-    /// What is in it.
-    pub bytes: Vec<u8>,
-}
+use super::super::settings::File;
 
 impl File {
     fn error(&self, what: impl core::fmt::Display) -> String {

@@ -15,37 +15,14 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ServerSessionMemoryCache, UnbufferedServerConnection, WebPkiClientVerifier};
-use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 
+use super::super::settings::{Clock, Expiry, File, TlsServer, TlsVersions};
+use super::Wall;
 use super::cipher;
-use super::identity::{Expiry, Identity};
-use super::pem::File;
+use super::identity::Identity;
 use super::verify::{CLIENT, Clients, Fallback};
-
-/// What a listener is told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// The certificate and what vouches for it.
-    pub certificate: File,
-    /// Its key.
-    pub key: File,
-    /// Who vouches for clients.
-    pub authorities: Vec<File>,
-    /// Certificates that were revoked.
-    pub revoked: Vec<File>,
-    /// Whether a client must bring a certificate; else it is not asked for one.
-    pub requires_certificate: bool,
-    /// Versions that are spoken.
-    pub versions: Versions,
-    /// Ciphers for TLS 1.2, as OpenSSL names them; absent for all.
-    pub ciphers: Option<String>,
-    /// Ciphers for TLS 1.3, likewise.
-    pub ciphers_tls13: Option<String>,
-    /// Whether clients' certificates are as good as ever when they have expired.
-    pub ignores_dates: bool,
-}
 
 /// What the handshakes of a listener need. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -62,15 +39,16 @@ impl Acceptor {
     ///
     /// # Errors
     /// What is wrong with a file or setting, and how to mend it.
-    pub fn new(settings: &Settings, clock: Arc<dyn TimeProvider>) -> Result<Self, String> {
+    pub fn new(settings: &TlsServer, clock: Clock) -> Result<Self, String> {
         let provider =
             cipher::chosen(settings.ciphers.as_deref(), settings.ciphers_tls13.as_deref())?;
         let provider = Arc::new(provider);
         let identity = Identity::new(&provider, &settings.certificate, &settings.key)?;
         let mut expiry = vec![identity.expiry];
-        let builder = ServerConfig::builder_with_details(Arc::clone(&provider), clock)
-            .with_protocol_versions(settings.versions.spoken())
-            .map_err(|error| format!("ciphers and tls_version do not fit together: {error}"))?;
+        let builder =
+            ServerConfig::builder_with_details(Arc::clone(&provider), Arc::new(Wall(clock)))
+                .with_protocol_versions(settings.versions.spoken())
+                .map_err(|error| format!("ciphers and tls_version do not fit together: {error}"))?;
         let builder = if settings.requires_certificate {
             let (verifier, ends) = verifier(settings, &provider)?;
             expiry.extend(ends);
@@ -99,19 +77,7 @@ impl Acceptor {
     }
 }
 
-/// Versions of TLS.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Versions {
-    /// 1.2 and 1.3.
-    #[default]
-    Both,
-    /// 1.2 only.
-    Tls12,
-    /// 1.3 only.
-    Tls13,
-}
-
-impl Versions {
+impl TlsVersions {
     pub(super) fn spoken(self) -> &'static [&'static SupportedProtocolVersion] {
         static BOTH: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
         match self {
@@ -123,7 +89,7 @@ impl Versions {
 }
 
 fn verifier(
-    settings: &Settings,
+    settings: &TlsServer,
     provider: &Arc<CryptoProvider>,
 ) -> Result<(Arc<dyn ClientCertVerifier>, Vec<Expiry>), String> {
     let (roots, store, ends) = authorities(&settings.authorities)?;

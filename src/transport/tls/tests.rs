@@ -1,9 +1,6 @@
 //! TLS between two ends in memory: handshakes in pieces of any size, certificates of every kind
 //! that people have, and the errors of those who get it wrong.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
@@ -12,16 +9,12 @@ use rcgen::{
 use rustls::HandshakeKind;
 use x509_cert::der::{Reader, SliceReader};
 
+use super::super::settings::{Expiry, File, TlsClient, TlsServer, TlsVersions};
 use super::*;
 
 /// It is always the same moment, in the middle of 2030.
-#[derive(Debug)]
-struct Noon;
-
-impl TimeProvider for Noon {
-    fn current_time(&self) -> Option<UnixTime> {
-        Some(UnixTime::since_unix_epoch(Duration::from_secs(1_909_000_000)))
-    }
+const fn noon() -> u64 {
+    1_909_000_000
 }
 
 fn pem(path: &str, label: &str, der: &[u8]) -> File {
@@ -119,35 +112,35 @@ fn as_v1(owner: Owner, by: &Owner) -> Owner {
     Owner { der, ..owner }
 }
 
-fn server(owner: &Owner) -> ServerSettings {
-    ServerSettings {
+fn server(owner: &Owner) -> TlsServer {
+    TlsServer {
         certificate: owner.certificate("server.crt"),
         key: owner.key("server.key"),
-        ..ServerSettings::default()
+        ..TlsServer::default()
     }
 }
 
-fn asking(owner: &Owner, authorities: &[&Owner]) -> ServerSettings {
+fn asking(owner: &Owner, authorities: &[&Owner]) -> TlsServer {
     let authorities = authorities.iter().map(|one| one.certificate("ca.crt")).collect();
-    ServerSettings { authorities, requires_certificate: true, ..server(owner) }
+    TlsServer { authorities, requires_certificate: true, ..server(owner) }
 }
 
-fn client(authority: &Owner) -> ClientSettings {
+fn client(authority: &Owner) -> TlsClient {
     let authorities = vec![authority.certificate("ca.crt")];
-    ClientSettings { authorities, ..ClientSettings::default() }
+    TlsClient { authorities, ..TlsClient::default() }
 }
 
-fn with(owner: &Owner, settings: ClientSettings) -> ClientSettings {
+fn with(owner: &Owner, settings: TlsClient) -> TlsClient {
     let identity = Some((owner.certificate("client.crt"), owner.key("client.key")));
-    ClientSettings { identity, ..settings }
+    TlsClient { identity, ..settings }
 }
 
-fn acceptor(settings: &ServerSettings) -> Acceptor {
-    Acceptor::new(settings, Arc::new(Noon)).unwrap()
+fn acceptor(settings: &TlsServer) -> Acceptor {
+    Acceptor::new(settings, noon).unwrap()
 }
 
-fn connector(settings: &ClientSettings, host: &str) -> Connector {
-    Connector::new(settings, host, Arc::new(Noon)).unwrap()
+fn connector(settings: &TlsClient, host: &str) -> Connector {
+    Connector::new(settings, host, noon).unwrap()
 }
 
 /// Both ends, and what is on its way between them.
@@ -199,7 +192,7 @@ impl Pair {
     }
 }
 
-fn meet(server: &ServerSettings, client: &ClientSettings) -> Pair {
+fn meet(server: &TlsServer, client: &TlsClient) -> Pair {
     let mut pair = Pair::new(&acceptor(server), &connector(client, "broker.example"));
     pair.settle(usize::MAX);
     pair
@@ -209,7 +202,7 @@ fn meet(server: &ServerSettings, client: &ClientSettings) -> Pair {
 fn handshakes_and_records_may_be_split_anywhere() {
     let ca = authority("ca");
     let owner = server_of(&ca);
-    for versions in [Versions::Tls13, Versions::Tls12] {
+    for versions in [TlsVersions::Tls13, TlsVersions::Tls12] {
         let mut settings = asking(&owner, &[&ca]);
         settings.versions = versions;
         settings.ciphers_tls13 = Some("TLS_CHACHA20_POLY1305_SHA256".into());
@@ -239,15 +232,15 @@ fn handshakes_and_records_may_be_split_anywhere() {
 fn both_versions_are_spoken_unless_one_is_ruled_out() {
     let ca = authority("ca");
     let owner = server_of(&ca);
-    let version = |server: &ServerSettings, client: &ClientSettings| {
+    let version = |server: &TlsServer, client: &TlsClient| {
         let pair = meet(server, client);
         pair.is_up().then(|| pair.server.state().protocol_version().unwrap())
     };
     let new = client(&ca);
-    let old = ClientSettings { versions: Versions::Tls12, ..new.clone() };
+    let old = TlsClient { versions: TlsVersions::Tls12, ..new.clone() };
     assert_eq!(version(&server(&owner), &new), Some(rustls::ProtocolVersion::TLSv1_3));
     assert_eq!(version(&server(&owner), &old), Some(rustls::ProtocolVersion::TLSv1_2));
-    let strict = ServerSettings { versions: Versions::Tls13, ..server(&owner) };
+    let strict = TlsServer { versions: TlsVersions::Tls13, ..server(&owner) };
     assert_eq!(version(&strict, &new), Some(rustls::ProtocolVersion::TLSv1_3));
     assert_eq!(version(&strict, &old), None);
 }
@@ -257,8 +250,8 @@ fn sessions_are_resumed_and_not_across_a_reload() {
     let ca = authority("ca");
     let settings = asking(&server_of(&ca), &[&ca]);
     let lamp = signed(params("lamp"), &ca);
-    for versions in [Versions::Tls13, Versions::Tls12] {
-        let client = ClientSettings { versions, ..with(&lamp, client(&ca)) };
+    for versions in [TlsVersions::Tls13, TlsVersions::Tls12] {
+        let client = TlsClient { versions, ..with(&lamp, client(&ca)) };
         let connector = connector(&client, "broker.example");
         let (first, reloaded) = (acceptor(&settings), acceptor(&settings));
         let kinds: Vec<_> = [&first, &first, &first, &reloaded]
@@ -318,7 +311,7 @@ fn client_certificates_are_verified() {
     let settings = asking(&owner, &[&ca]);
     let good = signed(params("lamp"), &ca);
     assert!(meet(&settings, &with(&good, client(&ca))).is_up());
-    let refused = |settings: &ServerSettings, client: &ClientSettings, why: &str| {
+    let refused = |settings: &TlsServer, client: &TlsClient, why: &str| {
         let pair = meet(settings, client);
         assert!(!pair.is_up(), "{why}");
         assert!(pair.faults.iter().any(|fault| fault.contains(why)), "{why}: {:?}", pair.faults);
@@ -331,7 +324,7 @@ fn client_certificates_are_verified() {
     old.not_after = date_time_ymd(2030, 2, 1);
     let old = signed(old, &ca);
     refused(&settings, &with(&old, client(&ca)), "expired");
-    let lenient = ServerSettings { ignores_dates: true, ..settings.clone() };
+    let lenient = TlsServer { ignores_dates: true, ..settings.clone() };
     assert!(meet(&lenient, &with(&old, client(&ca))).is_up());
     refused(&lenient, &with(&stranger, client(&ca)), "nobody trusted vouches");
     let mut purpose = params("lamp");
@@ -395,9 +388,9 @@ fn certificates_of_version_1_are_served_and_verified() {
     let named = |name: &str| as_v1(signed(params(name), &ca), &ca);
     let owner = named("broker.example");
     let settings = asking(&owner, &[&ca]);
-    for versions in [Versions::Tls13, Versions::Tls12] {
+    for versions in [TlsVersions::Tls13, TlsVersions::Tls12] {
         let try_it = |lamp: &Owner, host: &str| {
-            let client = ClientSettings { versions, ..with(lamp, client(&ca)) };
+            let client = TlsClient { versions, ..with(lamp, client(&ca)) };
             let connector = connector(&client, host);
             let mut pair = Pair::new(&acceptor(&settings), &connector);
             pair.settle(usize::MAX);
@@ -421,14 +414,12 @@ fn certificates_of_version_1_are_served_and_verified() {
         old.not_after = date_time_ymd(2030, 2, 1);
         let old = as_v1(signed(old, &ca), &ca);
         assert!(try_it(&old, "broker.example").faults[0].contains("expired"));
-        let lenient = ServerSettings { ignores_dates: true, ..settings.clone() };
+        let lenient = TlsServer { ignores_dates: true, ..settings.clone() };
         assert!(meet(&lenient, &with(&old, client(&ca))).is_up());
         // The certificate is right and the key is another's.
         let thief = Owner { key: KeyPair::generate().unwrap(), ..named("lamp") };
         let thief = with(&thief, client(&ca));
-        assert!(
-            Connector::new(&thief, "a", Arc::new(Noon)).unwrap_err().contains("is not the key")
-        );
+        assert!(Connector::new(&thief, "a", noon).unwrap_err().contains("is not the key"));
     }
 }
 
@@ -460,7 +451,7 @@ fn a_certificate_that_vouches_for_itself_works_at_both_ends() {
 #[test]
 fn servers_are_verified_by_their_names() {
     let (ca, other) = (authority("ca"), authority("other"));
-    let try_name = |owner: &Owner, settings: &ClientSettings, host: &str| {
+    let try_name = |owner: &Owner, settings: &TlsClient, host: &str| {
         let connector = connector(settings, host);
         Pair::new(&acceptor(&server(owner)), &connector).settle(usize::MAX).is_up()
     };
@@ -469,9 +460,9 @@ fn servers_are_verified_by_their_names() {
     assert!(!try_name(&named, &client(&ca), "common.example"), "it has other names");
     assert!(!try_name(&named, &client(&ca), "other.example"));
     assert!(!try_name(&named, &client(&other), "broker.example"));
-    let any = ClientSettings { any_name: true, ..client(&ca) };
+    let any = TlsClient { any_name: true, ..client(&ca) };
     assert!(try_name(&named, &any, "other.example"));
-    let any = ClientSettings { any_name: true, ..client(&other) };
+    let any = TlsClient { any_name: true, ..client(&other) };
     assert!(!try_name(&named, &any, "broker.example"), "somebody must vouch for it all the same");
     let plain = signed(params("*.example"), &ca);
     assert!(try_name(&plain, &client(&ca), "broker.example"), "only a common name");
@@ -480,7 +471,7 @@ fn servers_are_verified_by_their_names() {
     assert!(try_name(&address, &client(&ca), "127.0.0.1"));
     assert!(!try_name(&signed(params("*.0.0.1"), &ca), &client(&ca), "127.0.0.1"));
     // What the system trusts.
-    let system = ClientSettings { system: vec![ca.der.clone(), vec![0; 9]], ..Default::default() };
+    let system = TlsClient { system: vec![ca.der.clone(), vec![0; 9]], ..Default::default() };
     assert!(try_name(&named, &system, "broker.example"));
 }
 
@@ -510,10 +501,10 @@ fn what_is_wrong_with_a_file_is_said_with_its_name() {
     let (ca, other) = (authority("ca"), authority("other"));
     let owner = server_of(&ca);
     let good = asking(&owner, &[&ca]);
-    let fails = |change: &dyn Fn(&mut ServerSettings), what: &str| {
+    let fails = |change: &dyn Fn(&mut TlsServer), what: &str| {
         let mut settings = good.clone();
         change(&mut settings);
-        let error = Acceptor::new(&settings, Arc::new(Noon)).unwrap_err();
+        let error = Acceptor::new(&settings, noon).unwrap_err();
         assert!(error.contains(what), "{what}: {error}");
     };
     fails(&|s| s.certificate.bytes = b"nothing".to_vec(), "server.crt: has no certificate");
@@ -537,9 +528,9 @@ fn what_is_wrong_with_a_file_is_said_with_its_name() {
         acceptor.expiry(),
         [Expiry { path: "server.crt".into(), at: end }, Expiry { path: "ca.crt".into(), at: end }]
     );
-    let nobody = ClientSettings::default();
-    assert!(Connector::new(&nobody, "a", Arc::new(Noon)).unwrap_err().contains("--cafile"));
-    assert!(Connector::new(&client(&ca), "a b", Arc::new(Noon)).is_err());
+    let nobody = TlsClient::default();
+    assert!(Connector::new(&nobody, "a", noon).unwrap_err().contains("--cafile"));
+    assert!(Connector::new(&client(&ca), "a b", noon).is_err());
 }
 
 #[test]

@@ -16,14 +16,43 @@ mod tests;
 mod upgrade;
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use frame::{Frames, Got};
 use request::Awaited;
-pub use request::Request;
 use upgrade::Upgrading;
 
 use super::fault::Fault;
+use super::settings::{WebRequest, WebRules};
 use crate::rng::Rng;
+
+/// What requests to a listener are judged by. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct WebAcceptor(Arc<WebRules>);
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub struct WebConnector(WebRequest);
+
+impl WebAcceptor {
+    /// One that goes by `rules`.
+    ///
+    /// # Errors
+    /// If WebSocket is not part of this build.
+    pub fn new(rules: WebRules) -> Result<Self, String> {
+        Ok(Self(Arc::new(rules)))
+    }
+}
+
+impl WebConnector {
+    /// One that makes this request.
+    ///
+    /// # Errors
+    /// If WebSocket is not part of this build.
+    pub const fn new(request: WebRequest) -> Result<Self, String> {
+        Ok(Self(request))
+    }
+}
 
 /// One end of a WebSocket connection.
 #[derive(Debug)]
@@ -42,14 +71,6 @@ enum State {
     Open(Frames),
     /// A close frame was sent; nothing is sent behind it.
     Closed,
-}
-
-/// What a server asks of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rules {
-    /// Origins of pages whose browsers may connect, as `https://example.org`; all, if empty. Who
-    /// is no browser says no origin and may connect.
-    pub origins: Vec<String>,
 }
 
 /// What came of some bytes.
@@ -75,15 +96,16 @@ mod code {
 
 impl WebSocket {
     /// The server's end.
-    pub(super) fn server() -> Self {
-        Self { state: State::Upgrading(Box::default()), masks: None }
+    pub(super) fn server(acceptor: &WebAcceptor) -> Self {
+        let upgrading = Upgrading::new(Arc::clone(&acceptor.0));
+        Self { state: State::Upgrading(Box::new(upgrading)), masks: None }
     }
 
     /// The client's end; its request goes to `wire`. `seed` must differ from connection to
     /// connection and be unpredictable to whoever decides what is sent.
-    pub(super) fn client(request: &Request, seed: u64, wire: &mut Vec<u8>) -> Self {
+    pub(super) fn client(connector: &WebConnector, seed: u64, wire: &mut Vec<u8>) -> Self {
         let mut masks = Rng::new(seed);
-        let awaited = request.send(&mut masks, wire);
+        let awaited = connector.0.send(&mut masks, wire);
         Self { state: State::Awaiting(Box::new(awaited)), masks: Some(masks) }
     }
 
@@ -93,11 +115,11 @@ impl WebSocket {
     }
 
     /// Takes what was read; answers go to `wire`.
-    pub(super) fn open(&mut self, rules: &Rules, bytes: &mut [u8], wire: &mut Vec<u8>) -> Opened {
+    pub(super) fn open(&mut self, bytes: &mut [u8], wire: &mut Vec<u8>) -> Opened {
         let mut start = 0;
         let mut forwarded = None;
         match &mut self.state {
-            State::Upgrading(upgrading) => match upgrading.take(rules, bytes, wire) {
+            State::Upgrading(upgrading) => match upgrading.take(bytes, wire) {
                 Ok(None) => return Opened::default(),
                 Ok(Some(done)) => (start, forwarded) = (done.taken, done.forwarded),
                 Err(fault) => return self.fail(fault),

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use httparse::Status;
 
+use super::super::settings::WebRequest;
 use super::Fault;
 use super::upgrade::{Headers, accept, end_of_head};
 use crate::rng::Rng;
@@ -18,15 +19,6 @@ const HEAD_MAX: usize = 8192;
 /// Its headers at the most.
 const HEADERS_MAX: usize = 64;
 
-/// What a client asks a server for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    /// Name and port, as in an address bar.
-    pub authority: String,
-    /// What comes behind it, beginning with `/`.
-    pub path: String,
-}
-
 /// An answer that is being read.
 #[derive(Debug)]
 pub(super) struct Awaited {
@@ -35,13 +27,7 @@ pub(super) struct Awaited {
     head: Vec<u8>,
 }
 
-impl Request {
-    /// Whether a text can be a path: nothing in it ends the line or has a meaning of its own.
-    #[must_use]
-    pub fn is_path(text: &str) -> bool {
-        text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
-    }
-
+impl WebRequest {
     pub(super) fn send(&self, random: &mut Rng, wire: &mut Vec<u8>) -> Awaited {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&random.next_u64().to_ne_bytes());

@@ -1,5 +1,6 @@
 //! WebSocket against RFC 6455: every split, every violation, and both ends with each other.
 
+use super::super::settings::{WebRequest, WebRules};
 use super::frame::{Frames, Got};
 use super::*;
 
@@ -48,24 +49,29 @@ fn frame_of(first: u8, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     bytes
 }
 
+/// A server that waits for a request.
+fn at_door(rules: &WebRules) -> WebSocket {
+    WebSocket::server(&WebAcceptor::new(rules.clone()).unwrap())
+}
+
 /// An open server.
 fn server() -> WebSocket {
-    let mut server = WebSocket::server();
+    let mut server = at_door(&WebRules::default());
     let mut wire = Vec::new();
     let mut request = request(&[]).into_bytes();
-    let opened = server.open(&Rules::default(), &mut request, &mut wire);
+    let opened = server.open(&mut request, &mut wire);
     assert_eq!(opened, Opened { plain: request.len()..request.len(), ..Opened::default() });
     assert!(server.is_open() && server.buffered() == 0);
     server
 }
 
 /// Everything a machine makes of pieces: the plain bytes, its answers, how it ended.
-fn fed(machine: &mut WebSocket, rules: &Rules, pieces: &[&[u8]]) -> (Vec<u8>, Vec<u8>, Opened) {
+fn fed(machine: &mut WebSocket, pieces: &[&[u8]]) -> (Vec<u8>, Vec<u8>, Opened) {
     let (mut plain, mut wire) = (Vec::new(), Vec::new());
     let mut last = Opened::default();
     for piece in pieces {
         let mut bytes = piece.to_vec();
-        let opened = machine.open(rules, &mut bytes, &mut wire);
+        let opened = machine.open(&mut bytes, &mut wire);
         plain.extend_from_slice(&bytes[opened.plain.clone()]);
         let forwarded = last.forwarded.take().or(opened.forwarded.clone());
         let is_over = opened.is_closed || opened.fault.is_some();
@@ -84,7 +90,7 @@ fn the_example_of_the_standard() {
     // RFC 6455, 5.7.
     let mut hello = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
     hello[0] = 0x82;
-    let (plain, wire, last) = fed(&mut server(), &Rules::default(), &[&hello]);
+    let (plain, wire, last) = fed(&mut server(), &[&hello]);
     assert_eq!(
         (plain.as_slice(), wire.as_slice(), last),
         (&b"Hello"[..], &b""[..], Opened::default())
@@ -106,7 +112,7 @@ fn a_request_and_frames_may_be_split_anywhere() {
     let mut plain = b"abcdefghijk".to_vec();
     plain.extend([b'x'; 130]);
     plain.extend([b'y'; 70_000]);
-    let whole = fed(&mut WebSocket::server(), &Rules::default(), &[&stream]);
+    let whole = fed(&mut at_door(&WebRules::default()), &[&stream]);
     assert_eq!(whole.0, plain);
     assert!(whole.1.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
     assert!(whole.1.ends_with(b"\x8a\x04ping\x88\x02\x03\xe8"), "{:?}", whole.1);
@@ -118,20 +124,20 @@ fn a_request_and_frames_may_be_split_anywhere() {
     let ends = stream.len() - 300..stream.len();
     for at in (1..head + 400).chain(ends) {
         let (a, b) = stream.split_at(at);
-        assert_eq!(fed(&mut WebSocket::server(), &Rules::default(), &[a, b]), whole, "at {at}");
+        assert_eq!(fed(&mut at_door(&WebRules::default()), &[a, b]), whole, "at {at}");
     }
     let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-    assert_eq!(fed(&mut WebSocket::server(), &Rules::default(), &bytes), whole);
+    assert_eq!(fed(&mut at_door(&WebRules::default()), &bytes), whole);
 }
 
 #[test]
 fn an_idle_connection_owns_no_buffer() {
     let mut server = server();
     for piece in masked(0x89, &[7; 100]).chunks(3) {
-        server.open(&Rules::default(), &mut piece.to_vec(), &mut Vec::new());
+        server.open(&mut piece.to_vec(), &mut Vec::new());
     }
     assert_eq!(server.buffered(), 0, "the ping was answered");
-    server.open(&Rules::default(), &mut masked(0x82, b"abc")[..5].to_vec(), &mut Vec::new());
+    server.open(&mut masked(0x82, b"abc")[..5].to_vec(), &mut Vec::new());
     assert_eq!(server.buffered(), 0);
     assert!(size_of::<Frames>() <= 56, "{}", size_of::<Frames>());
 }
@@ -160,7 +166,7 @@ fn what_the_standard_forbids_fails_with_its_code() {
     ];
     for (name, code, bytes) in cases {
         let good = masked(0x82, b"good");
-        let (plain, wire, last) = fed(&mut server(), &Rules::default(), &[&good, bytes]);
+        let (plain, wire, last) = fed(&mut server(), &[&good, bytes]);
         assert!(plain.starts_with(b"good"), "{name}: what came before counts");
         let fault = last.fault.unwrap_or_else(|| panic!("{name} was taken"));
         assert!(!fault.0.is_empty());
@@ -177,23 +183,23 @@ fn what_the_standard_forbids_fails_with_its_code() {
 fn nothing_is_said_behind_a_close() {
     let mut server = server();
     let mut wire = Vec::new();
-    let opened = server.open(&Rules::default(), &mut masked(0x88, b""), &mut wire);
+    let opened = server.open(&mut masked(0x88, b""), &mut wire);
     assert!(opened.is_closed);
     assert_eq!(wire, [0x88, 0]);
     server.close(&mut wire);
-    let opened = server.open(&Rules::default(), &mut masked(0x89, b"?"), &mut wire);
+    let opened = server.open(&mut masked(0x89, b"?"), &mut wire);
     assert_eq!((opened, wire.len()), (Opened::default(), 2));
     let (mut other, mut wire) = (self::server(), Vec::new());
     other.close(&mut wire);
     other.close(&mut wire);
     assert_eq!(wire, [0x88, 2, 0x03, 0xe8]);
-    let mut early = WebSocket::server();
+    let mut early = at_door(&WebRules::default());
     early.close(&mut wire);
     assert_eq!(wire.len(), 4, "no frame before the handshake");
 }
 
-fn refusal(rules: &Rules, request: &str) -> String {
-    let (_, wire, last) = fed(&mut WebSocket::server(), rules, &[request.as_bytes()]);
+fn refusal(rules: &WebRules, request: &str) -> String {
+    let (_, wire, last) = fed(&mut at_door(rules), &[request.as_bytes()]);
     assert!(last.fault.is_some(), "taken: {request}");
     let text = String::from_utf8(wire).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -204,7 +210,7 @@ fn refusal(rules: &Rules, request: &str) -> String {
 
 #[test]
 fn a_bad_request_is_told_what_is_wrong() {
-    let rules = Rules::default();
+    let rules = WebRules::default();
     let cases: &[(&[(&str, &str)], &str)] = &[
         (&[("Host", "")], "400 Bad Request | the header Host is missing"),
         (&[("Upgrade", "")], "426 Upgrade Required | the header Upgrade is missing"),
@@ -239,17 +245,18 @@ fn a_bad_request_is_told_what_is_wrong() {
 
 #[test]
 fn pages_may_connect_from_where_the_operator_says() {
-    let rules = Rules { origins: vec!["https://a.example".into(), "http://b.example:8080".into()] };
-    let ask = |rules: &Rules, origin: &str| {
+    let rules =
+        WebRules { origins: vec!["https://a.example".into(), "http://b.example:8080".into()] };
+    let ask = |rules: &WebRules, origin: &str| {
         let request = request(&[("Origin", origin)]);
-        fed(&mut WebSocket::server(), rules, &[request.as_bytes()]).2.fault.is_none()
+        fed(&mut at_door(rules), &[request.as_bytes()]).2.fault.is_none()
     };
     for origin in ["https://a.example", "HTTPS://A.example", "http://b.example:8080", ""] {
         assert!(ask(&rules, origin), "{origin}");
     }
     for origin in ["http://a.example", "https://a.example.evil", "null", "http://b.example"] {
         assert!(!ask(&rules, origin), "{origin}");
-        assert!(ask(&Rules::default(), origin), "{origin}");
+        assert!(ask(&WebRules::default(), origin), "{origin}");
     }
     let told = refusal(&rules, &request(&[("Origin", "https://evil.example")]));
     assert_eq!(
@@ -262,36 +269,36 @@ fn pages_may_connect_from_where_the_operator_says() {
 #[test]
 fn an_old_client_gets_the_old_name() {
     let request = request(&[("Sec-WebSocket-Protocol", "mqttv3.1")]);
-    let (_, wire, _) = fed(&mut WebSocket::server(), &Rules::default(), &[request.as_bytes()]);
+    let (_, wire, _) = fed(&mut at_door(&WebRules::default()), &[request.as_bytes()]);
     assert!(String::from_utf8(wire).unwrap().contains("\r\nSec-WebSocket-Protocol: mqttv3.1\r\n"));
 }
 
 #[test]
 fn both_ends_understand_each_other() {
     let (mut up, mut down) = (Vec::new(), Vec::new());
-    let ask = Request { authority: "broker:9001".into(), path: "/mqtt".into() };
-    let (mut server, rules) = (WebSocket::server(), Rules::default());
-    let mut client = WebSocket::client(&ask, 7, &mut up);
-    server.open(&rules, &mut up, &mut down);
+    let ask = WebRequest { authority: "broker:9001".into(), path: "/mqtt".into() };
+    let mut server = at_door(&WebRules::default());
+    let mut client = WebSocket::client(&WebConnector::new(ask.clone()).unwrap(), 7, &mut up);
+    server.open(&mut up, &mut down);
     assert!(!client.is_open());
     let answer = down.clone();
-    assert_eq!(client.open(&rules, &mut down, &mut up).fault, None);
+    assert_eq!(client.open(&mut down, &mut up).fault, None);
     assert!(client.is_open() && server.is_open());
     for len in [0, 1, 125, 126, 127, 65_535, 65_536, 200_000] {
         let payload: Vec<u8> = (0..len).map(|n: usize| n.to_le_bytes()[0]).collect();
         let (half, rest) = payload.split_at(len / 2);
         let (mut up, mut down) = (Vec::new(), Vec::new());
         client.seal(len, [half, rest], &mut up);
-        let opened = server.open(&rules, &mut up, &mut down);
+        let opened = server.open(&mut up, &mut down);
         assert_eq!(&up[opened.plain], payload);
         server.seal(len, [half, rest], &mut down);
-        let opened = client.open(&rules, &mut down, &mut up);
+        let opened = client.open(&mut down, &mut up);
         assert_eq!(&down[opened.plain], payload);
     }
     let (mut up, mut down) = (Vec::new(), Vec::new());
     client.close(&mut up);
-    assert!(server.open(&rules, &mut up, &mut down).is_closed);
-    assert_eq!(client.open(&rules, &mut down, &mut up).fault, None);
+    assert!(server.open(&mut up, &mut down).is_closed);
+    assert_eq!(client.open(&mut down, &mut up).fault, None);
     // An answer that is not one to this request, in any way.
     for (from, to, why) in [
         ("101 Switching", "200 OK", "the server answers 200"),
@@ -300,25 +307,27 @@ fn both_ends_understand_each_other() {
         ("Accept: ", "Accept: x", "not one to this request"),
         ("HTTP/1.1", "SSH-2.0 ", "speaks no HTTP"),
     ] {
-        let mut client = WebSocket::client(&ask, 7, &mut Vec::new());
+        let mut client =
+            WebSocket::client(&WebConnector::new(ask.clone()).unwrap(), 7, &mut Vec::new());
         let mut other = String::from_utf8(answer.clone()).unwrap().replace(from, to).into_bytes();
-        let fault = client.open(&rules, &mut other, &mut Vec::new()).fault.unwrap();
+        let fault = client.open(&mut other, &mut Vec::new()).fault.unwrap();
         assert!(fault.0.contains(why), "{from}: {}", fault.0);
     }
 }
 
 #[test]
 fn answers_to_a_client_may_be_split_anywhere() {
-    let ask = Request { authority: "h".into(), path: "/".into() };
+    let ask = WebRequest { authority: "h".into(), path: "/".into() };
     let (mut up, mut down) = (Vec::new(), Vec::new());
-    let (mut server, rules) = (WebSocket::server(), Rules::default());
-    let _ = WebSocket::client(&ask, 1, &mut up);
-    server.open(&rules, &mut up, &mut down);
+    let mut server = at_door(&WebRules::default());
+    let _ = WebSocket::client(&WebConnector::new(ask.clone()).unwrap(), 1, &mut up);
+    server.open(&mut up, &mut down);
     server.seal(2, [&b"hi"[..]], &mut down);
     for at in 0..=down.len() {
         let (a, b) = down.split_at(at);
-        let mut client = WebSocket::client(&ask, 1, &mut Vec::new());
-        assert_eq!(fed(&mut client, &rules, &[a, b]).0, b"hi", "at {at}");
+        let mut client =
+            WebSocket::client(&WebConnector::new(ask.clone()).unwrap(), 1, &mut Vec::new());
+        assert_eq!(fed(&mut client, &[a, b]).0, b"hi", "at {at}");
     }
     assert_eq!(Frames::new(true).take(&mut [], &mut Vec::new(), None), (0, Ok(Got::All)));
 }

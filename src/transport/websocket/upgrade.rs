@@ -5,12 +5,15 @@
 //!
 //! Never looks at the path: whatever page a browser asks for, MQTT is spoken here.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use httparse::{Header, Status};
 use sha1_smol::Sha1;
 
-use super::{Fault, Rules};
+use super::super::fault::{self, Fault};
+use super::super::settings::WebRules;
 
 /// Bytes of a request's head at the most.
 const HEAD_MAX: usize = 8192;
@@ -21,6 +24,9 @@ const HEADERS_MAX: usize = 64;
 /// RFC 6455, 1.3.
 const MAGIC: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
+/// What a request begins with.
+const GET: &[u8] = b"GET ";
+
 /// What ends a head.
 pub(super) const END: &[u8] = b"\r\n\r\n";
 
@@ -28,8 +34,9 @@ pub(super) const END: &[u8] = b"\r\n\r\n";
 const PROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
 
 /// A request that is being read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Upgrading {
+    rules: Arc<WebRules>,
     head: Vec<u8>,
 }
 
@@ -51,6 +58,10 @@ struct Refusal {
 }
 
 impl Upgrading {
+    pub(super) const fn new(rules: Arc<WebRules>) -> Self {
+        Self { rules, head: Vec::new() }
+    }
+
     pub(super) const fn buffered(&self) -> usize {
         self.head.capacity()
     }
@@ -58,7 +69,6 @@ impl Upgrading {
     /// Takes more of the request. Once all of it is there, the answer goes to `wire`.
     pub(super) fn take(
         &mut self,
-        rules: &Rules,
         bytes: &[u8],
         wire: &mut Vec<u8>,
     ) -> Result<Option<Upgraded>, Fault> {
@@ -66,7 +76,7 @@ impl Upgrading {
         let more = bytes.len().min(HEAD_MAX - before);
         self.head.extend_from_slice(&bytes[..more]);
         let answer = match end_of_head(&self.head, before) {
-            Some(end) => judge(rules, &self.head[..end]).map(|yes| (yes, end - before)),
+            Some(end) => judge(&self.rules, &self.head[..end]).map(|yes| (yes, end - before)),
             None => match early(&self.head) {
                 Some(refusal) => Err(refusal),
                 None => return Ok(None),
@@ -80,7 +90,9 @@ impl Upgrading {
             }
             Err(refusal) => {
                 wire.extend_from_slice(refusal.text().as_bytes());
-                Err(Fault(format!("WebSocket: {}", refusal.what)))
+                let spoken = if before == 0 { fault::spoken(bytes) } else { None };
+                let what = || format!("WebSocket: {}", refusal.what);
+                Err(Fault(spoken.filter(|_| !bytes.starts_with(GET)).map_or_else(what, Into::into)))
             }
         }
     }
@@ -95,9 +107,8 @@ pub(super) fn end_of_head(head: &[u8], before: usize) -> Option<usize> {
 
 /// What can be said of a request that is not complete.
 fn early(head: &[u8]) -> Option<Refusal> {
-    let get = b"GET ";
-    let common = head.len().min(get.len());
-    if head[..common] != get[..common] {
+    let common = head.len().min(GET.len());
+    if head[..common] != GET[..common] {
         return Some(not_get());
     }
     (head.len() == HEAD_MAX).then(|| Refusal {
@@ -113,7 +124,7 @@ struct Yes {
 }
 
 /// Whether a complete request is a good one.
-fn judge(rules: &Rules, head: &[u8]) -> Result<Yes, Refusal> {
+fn judge(rules: &WebRules, head: &[u8]) -> Result<Yes, Refusal> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
@@ -167,7 +178,7 @@ fn judge(rules: &Rules, head: &[u8]) -> Result<Yes, Refusal> {
     Ok(Yes { text, forwarded: headers.all("X-Forwarded-For") })
 }
 
-fn check_origin(rules: &Rules, headers: &Headers<'_>) -> Result<(), Refusal> {
+fn check_origin(rules: &WebRules, headers: &Headers<'_>) -> Result<(), Refusal> {
     if rules.origins.is_empty() || headers.first("Origin").is_none() {
         return Ok(());
     }
