@@ -23,7 +23,7 @@ use crate::codec::Decoder;
 use crate::session::ConnId;
 use crate::transport::{Flushed, Output, Pool, Scratch, Stream};
 
-use super::hub::Socket;
+use super::hub::{Seat, Socket};
 
 /// What the hub keeps for each socket. Small: most connections are idle.
 #[derive(Debug)]
@@ -36,10 +36,10 @@ pub(super) struct Connection<S> {
     pub(super) stream: Option<Box<Stream>>,
     /// What of it is charged to the memory gauge: unsent bytes and the unfinished packet.
     pub(super) weighed: u32,
-    /// Where it came in.
-    pub(super) listener: u16,
     pub(super) phase: Phase,
     pub(super) flags: Flags,
+    /// What it counts for.
+    pub(super) seat: Seat,
 }
 
 /// How far a connection is on its way out.
@@ -123,7 +123,7 @@ impl Flags {
 }
 
 impl<S: Socket> Connection<S> {
-    pub(super) fn new(socket: S, serial: u32, listener: u16) -> Self {
+    pub(super) fn new(socket: S, serial: u32, seat: Seat) -> Self {
         Self {
             socket,
             serial,
@@ -131,9 +131,9 @@ impl<S: Socket> Connection<S> {
             output: Output::new(),
             stream: None,
             weighed: 0,
-            listener,
             phase: Phase::Open,
             flags: Flags::WRITABLE,
+            seat,
         }
     }
 

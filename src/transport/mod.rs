@@ -34,6 +34,6 @@ pub use output::{Flushed, Output, SHARED_FROM};
 pub use pool::Pool;
 pub use proxy::{Rules as ProxyRules, Version as ProxyVersion};
 pub use settings::{Clock, Expiry, File, TlsClient, TlsServer, TlsVersions, WebRequest, WebRules};
-pub use stream::{BATCH, Entrance, Exit, Introduction, Opened, Scratch, Sealing, Stream};
+pub use stream::{BATCH, Exit, Gateway, Introduction, Opened, Scratch, Sealing, Stream};
 pub use tls::{Acceptor, Connector};
 pub use websocket::{WebAcceptor, WebConnector};

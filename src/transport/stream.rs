@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Owns: [`Stream`], the machines of one connection, and what of their output the socket has not
-//! taken; [`Entrance`], of which a listener makes them. A connection without any has no `Stream`
+//! taken; [`Gateway`], of which a listener makes them. A connection without any has no `Stream`
 //! and pays for none.
 //!
 //! **Bounds.** Packets are sealed only when the socket has taken what was sealed before, at most
@@ -39,7 +39,7 @@ const KEPT: usize = 512 << 10;
 
 /// The way into a listener.
 #[derive(Clone, Debug, Default)]
-pub struct Entrance {
+pub struct Gateway {
     /// Who may say who the client is, in a PROXY header or by `X-Forwarded-For`. Without any,
     /// everybody may by the former and nobody by the latter.
     pub trusted: Vec<Network>,
@@ -69,7 +69,7 @@ pub struct Stream {
     /// The WebSocket of a client, to be begun once TLS is there, and its seed.
     plan: Option<Box<(WebConnector, u64)>>,
     /// Of a server.
-    entrance: Option<Arc<Entrance>>,
+    gateway: Option<Arc<Gateway>>,
     /// From where the connection is, as far as is known.
     address: Option<SocketAddr>,
     certificate: Option<Rc<Certificate>>,
@@ -117,7 +117,7 @@ pub struct Introduction {
     pub certificate: Option<Rc<Certificate>>,
 }
 
-impl Entrance {
+impl Gateway {
     /// The machines of a connection from `address`; none if it needs none.
     #[must_use]
     pub fn stream(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Box<Stream>> {
@@ -126,7 +126,7 @@ impl Entrance {
             proxy: proxy.map(|rules| Box::new(proxy::Reader::new(rules))),
             tls: self.tls.as_ref().map(|acceptor| Box::new(Tls::server(acceptor))),
             web: self.web.as_ref().map(|acceptor| Box::new(WebSocket::server(acceptor))),
-            entrance: Some(Arc::clone(self)),
+            gateway: Some(Arc::clone(self)),
             address,
             ..Stream::new()
         };
@@ -192,7 +192,7 @@ impl Stream {
             tls: None,
             web: None,
             plan: None,
-            entrance: None,
+            gateway: None,
             address: None,
             certificate: None,
             is_news: false,
@@ -298,8 +298,8 @@ impl Stream {
     }
 
     fn forwarded(&mut self, hops: &str) {
-        let entrance = self.entrance.as_ref();
-        let client = entrance.and_then(|entrance| entrance.behind(self.address, hops));
+        let gateway = self.gateway.as_ref();
+        let client = gateway.and_then(|gateway| gateway.behind(self.address, hops));
         if client.is_some() {
             self.address = client;
             self.is_news = true;

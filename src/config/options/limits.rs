@@ -78,8 +78,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "connections from one address at once",
     )
-    .at(in_broker!(limits.max_connections_per_address))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_connections_per_address)),
     Entry::new(
         Global,
         "max_connection_rate",
@@ -87,8 +86,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "connections taken in a second",
     )
-    .at(in_broker!(limits.max_connection_rate))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_connection_rate)),
     Entry::new(
         Global,
         "max_message_rate",

@@ -39,8 +39,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         stream: Option<Box<Stream>>,
     ) -> ConnId {
         self.serial = self.serial.wrapping_add(1);
-        let connection =
-            Connection { stream, ..Connection::new(socket, self.serial, peer.listener) };
+        let seat = self.census.enter(&peer);
+        let connection = Connection { stream, ..Connection::new(socket, self.serial, seat) };
         let slot = self.connections.insert(connection);
         let slot = u32::try_from(slot).expect("fewer than 2^32 sockets");
         let conn = ConnId { slot, serial: self.serial };

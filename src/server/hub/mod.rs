@@ -26,6 +26,7 @@
 
 mod admit;
 mod bury;
+mod census;
 mod perform;
 mod read;
 #[cfg(test)]
@@ -39,13 +40,16 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::broker::{Broker, Effects, Event, Options, Storage, Verdict};
-use crate::codec::{self, Limits, ReasonCode};
+use crate::codec::{Limits, ReasonCode};
 use crate::persistence::{Disk, Seq};
 use crate::session::{Authority, ConnId};
 use crate::time::Time;
 use crate::transport::{Pool, Scratch};
 
 use super::connection::{Connection, Flags, Phase};
+use census::Census;
+pub(super) use census::Seat;
+use perform::limits;
 
 /// A stream socket that does not block.
 ///
@@ -104,6 +108,7 @@ pub struct Hub<S, D> {
     /// When the pool is looked at next, if it holds anything worth it.
     trim_at: Option<Time>,
     limits: Limits,
+    census: Census,
     /// Charged bytes from which a connection is flushed without waiting for the write phase.
     flush_from: usize,
     durable: Seq,
@@ -146,13 +151,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// A server without connections. `seed` is to be unpredictable to peers.
     #[must_use]
     pub fn new(options: Options, authority: Box<dyn Authority>, disk: D, seed: u64) -> Self {
-        let limits = Limits {
-            packet: match options.max_packet_size {
-                0 => codec::PACKET_MAX,
-                max => max as usize,
-            },
-            connect: options.max_connect_size as usize,
-        };
         Self {
             disk,
             connections: Slab::new(),
@@ -170,7 +168,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             machines: Scratch::default(),
             handshakes: 0,
             trim_at: None,
-            limits,
+            limits: limits(&options),
+            census: Census::new(seed),
             flush_from: options.room as usize / 2,
             durable: Seq(0),
             told: (Seq(0), Storage::Well),

@@ -125,7 +125,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             && connection.phase == Phase::Open
             && let Some(stream) = &mut connection.stream
         {
-            let listener = connection.listener;
+            let listener = connection.seat.listener();
             let opened = stream.open(bytes, &mut machines);
             if connection.is_to_write() {
                 self.list(conn.slot);

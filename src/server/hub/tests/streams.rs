@@ -13,7 +13,7 @@ use crate::codec::{Connect, Packet, QoS, Version};
 use crate::metrics::Kind;
 use crate::session::{Access, Admission, Credentials, Identity, Peer};
 use crate::transport::{
-    Acceptor, BATCH, Connector, Entrance, Exit, File, ProxyRules, ProxyVersion, Stream, TlsClient,
+    Acceptor, BATCH, Connector, Exit, File, Gateway, ProxyRules, ProxyVersion, Stream, TlsClient,
     TlsServer, WebAcceptor, WebConnector, WebRequest, WebRules,
 };
 
@@ -90,8 +90,8 @@ impl Keys {
         }
     }
 
-    fn entrance(&self, mix: Mix) -> Arc<Entrance> {
-        Arc::new(Entrance {
+    fn gateway(&self, mix: Mix) -> Arc<Gateway> {
+        Arc::new(Gateway {
             trusted: vec!["10.0.0.0/8".parse().unwrap()],
             proxy: mix
                 .proxy
@@ -102,7 +102,7 @@ impl Keys {
     }
 
     fn far(&self, world: &mut World, mix: Mix, gulp: usize) -> Far {
-        let near = world.open_by(&self.entrance(mix), "10.0.0.1:9", Version::V5);
+        let near = world.open_by(&self.gateway(mix), "10.0.0.1:9", Version::V5);
         let request = WebRequest { authority: "broker".into(), path: "/mqtt".into() };
         let exit = Exit {
             tls: mix.tls.then(|| self.connector.clone()),
@@ -293,7 +293,7 @@ fn who_does_not_keep_to_the_rules_is_closed() {
     for mix in MIXES {
         for first in [&b"\x16\x03\x01\x00\x05hello"[..], b"POST / HTTP/1.1\r\n\r\n", &[9; 300]] {
             let mut world = World::new();
-            let near = world.open_by(&keys.entrance(mix), "10.0.0.1:9", Version::V5);
+            let near = world.open_by(&keys.gateway(mix), "10.0.0.1:9", Version::V5);
             near.send_bytes(&mut world, first);
             near.send_bytes(&mut world, &connect);
             world.settle();
@@ -351,7 +351,7 @@ fn proxies_are_believed_only_from_where_they_are() {
     let seen = |mix: Mix, from: &str, forwarded: &str| {
         let doorman = Doorman::default();
         let mut world = World::with(Options::default(), Box::new(doorman.clone()));
-        let near = world.open_by(&keys.entrance(mix), from, Version::V311);
+        let near = world.open_by(&keys.gateway(mix), from, Version::V311);
         let mut request = Vec::new();
         if mix.proxy && from.starts_with("10.") {
             request.extend_from_slice(HEADER);

@@ -16,7 +16,7 @@ use crate::codec::{
 use crate::metrics::Kind;
 use crate::persistence::Record;
 use crate::session::{Access, Admission, AllowAll, Credentials, Identity, Peer};
-use crate::transport::Entrance;
+use crate::transport::Gateway;
 
 /// Both directions of one connection.
 #[derive(Default)]
@@ -179,16 +179,16 @@ impl World {
         Client { conn, wire, version, inbox: BytesMut::new() }
     }
 
-    /// A connection from this address through an entrance.
+    /// A connection from this address through an gateway.
     pub(super) fn open_by(
         &mut self,
-        entrance: &Arc<Entrance>,
+        gateway: &Arc<Gateway>,
         address: &str,
         version: Version,
     ) -> Client {
         let wire = Rc::new(RefCell::new(Wire { space: usize::MAX, ..Wire::default() }));
         let peer = Peer { address: Some(address.parse().unwrap()), listener: 0 };
-        let stream = entrance.stream(peer.address);
+        let stream = gateway.stream(peer.address);
         let conn = self.hub.admit(self.now, FakeSocket(Rc::clone(&wire)), peer, stream);
         Client { conn, wire, version, inbox: BytesMut::new() }
     }
