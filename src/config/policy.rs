@@ -94,7 +94,8 @@ fn who(listener: &Listener) -> String {
         Address::Any { .. } | Address::Host { .. } => "who can reach it",
     };
     if listener.allow_anonymous {
-        format!("Everybody {from} may connect, with any user name or none; nothing is encrypted.")
+        let how = if listener.certfile.is_some() { "everything" } else { "nothing" };
+        format!("Everybody {from} may connect, with any user name or none; {how} is encrypted.")
     } else {
         "Nobody may connect: allow_anonymous is false, and there is no other way in.".into()
     }

@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn at(places: &[Place]) -> Listening {
-        Listening { places: places.to_vec(), max_connections: 0 }
+        Listening { places: places.to_vec(), ..Listening::default() }
     }
 
     #[test]

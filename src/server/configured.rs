@@ -8,13 +8,14 @@
 //! since that number is what its connections are known by. A number that has become free is used
 //! again by a later reload, never by the one that made it free: by then nobody has it any more.
 //!
-//! Never reads a file.
+//! Never reads a file but by way of `gateway`.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerConfig;
+use super::gateway::gateway;
 use super::log::Owner;
 use super::lookup;
 use super::place::{Listening, Place};
@@ -50,7 +51,7 @@ impl ServerConfig {
     /// The server of a configuration, and who lets its clients in. Names are looked up.
     ///
     /// # Errors
-    /// Names that cannot be looked up, and where they stand.
+    /// Names that cannot be looked up and files that cannot be used, and where they stand.
     pub fn from_config(config: &Config) -> Result<(Self, Anonymous), Vec<String>> {
         let Plan { config, authority, .. } = Plan::new(config, &[], None)?;
         Ok((config, authority))
@@ -62,7 +63,7 @@ impl Plan {
     /// whom files are given to of which the configuration does not say it.
     ///
     /// # Errors
-    /// Names that cannot be looked up, and where they stand.
+    /// Names that cannot be looked up and files that cannot be used, and where they stand.
     pub(super) fn new(
         config: &Config,
         before: &[Option<Listener>],
@@ -80,8 +81,12 @@ impl Plan {
                 problems.push(problem);
                 Vec::new()
             });
+            let gateway = gateway(listener).unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            });
             let max_connections = listener.max_connections as usize;
-            listening.push(Listening { places, max_connections });
+            listening.push(Listening { places, max_connections, gateway });
         }
         if !problems.is_empty() {
             return Err(problems);

@@ -16,6 +16,7 @@ mod configured;
 mod connection;
 pub mod daemon;
 mod files;
+mod gateway;
 pub mod hub;
 mod listen;
 pub mod log;
@@ -116,8 +117,9 @@ struct Stop {
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
+const WATCH: Token = Token(2);
 /// Of the first listening socket.
-const LISTENERS: usize = 2;
+const LISTENERS: usize = 3;
 /// Of the connection in the first slot.
 const CONNECTIONS: usize = LISTENERS + change::SOCKETS_MAX;
 

@@ -54,6 +54,11 @@ impl Reloader {
         Self { command, logger, owner, config, listeners }
     }
 
+    /// The listeners in force, by their numbers.
+    pub(super) fn listeners(&self) -> &[Option<Listener>] {
+        &self.listeners
+    }
+
     /// Reads the configuration.
     ///
     /// # Errors

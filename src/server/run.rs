@@ -27,11 +27,12 @@ use super::accept::{Doors, Full};
 use super::attend::Attendance;
 use super::change::Change;
 use super::clock::Clock;
+use super::gateway::Gateways;
 use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
 use super::reload::Reloader;
 use super::stream::ClientSocket;
-use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER};
+use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER, WATCH};
 
 /// Events taken from one poll at the most; what does not fit comes with the next.
 const EVENTS: usize = 1024;
@@ -42,6 +43,7 @@ struct Running {
     doors: Doors<Entrance>,
     opener: Opener,
     bounds: Bounds,
+    gateways: Gateways,
     attendance: Attendance,
     reloader: Option<Reloader>,
     stop: Arc<Stop>,
@@ -69,6 +71,10 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         signals.register(poll.registry(), SIGNALS)?;
     }
     let bounds = Bounds::of(&config);
+    let mut gateways = Gateways::new(&config.listeners);
+    if let Some(reloader) = &reloader {
+        gateways.watch(poll.registry(), WATCH, reloader.listeners());
+    }
     let seed = config.seed.unwrap_or_else(system_seed);
     let mut hub = Hub::new(options(&mut config), authority, Memory::default(), seed);
     hub.count_addresses(bounds.address > 0);
@@ -77,6 +83,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         doors,
         opener,
         bounds,
+        gateways,
         attendance: Attendance::new(signals, logger, config.notifies_manager),
         reloader,
         stop,
@@ -123,6 +130,11 @@ impl Running {
             if wanted.reload {
                 self.reload(now, poll.registry());
             }
+            if self.gateways.have_changed(now)
+                && let Some(reloader) = &self.reloader
+            {
+                self.gateways.renew(reloader.listeners());
+            }
             if self.is_done(now) {
                 return Ok(());
             }
@@ -133,7 +145,8 @@ impl Running {
             let until = self.doors.nap_until(now).into_iter().chain(self.stop_by).min();
             let until = until.map(|at| at.since(now));
             let attended = self.attendance.turned(now, self.hub.len(), self.hub.broker());
-            timeout = nap.into_iter().chain(until).chain(attended).min();
+            let files = self.gateways.turned(now);
+            timeout = nap.into_iter().chain(until).chain(attended).chain(files).min();
         }
     }
 
@@ -142,6 +155,7 @@ impl Running {
         match event.token() {
             WAKER => {}
             SIGNALS => self.attendance.notice(),
+            WATCH => self.gateways.notice(),
             Token(number) if number < CONNECTIONS => self.doors.ready(number - LISTENERS),
             Token(number) => {
                 let readiness = Readiness {
@@ -156,7 +170,7 @@ impl Running {
     }
 
     fn accept(&mut self, now: Time, registry: &Registry) {
-        let Self { hub, doors, bounds, .. } = self;
+        let Self { hub, doors, bounds, gateways, .. } = self;
         let gone = hub.buried();
         let mut seat = |door: &Entrance, mut stream: ClientSocket, peer: Peer| {
             bounds.check(hub, &peer)?;
@@ -165,7 +179,7 @@ impl Running {
             match registry.register(&mut stream, token, interest) {
                 Ok(()) => {
                     greet(door, &peer);
-                    hub.accept(now, stream, peer);
+                    hub.admit(now, stream, peer, gateways.stream(&peer));
                 }
                 Err(error) => warn!("Cannot take the connection from {peer}: {error}"),
             }
@@ -196,7 +210,7 @@ impl Running {
     }
 
     fn renew(&mut self, now: Time, registry: &Registry) -> Result<(), Vec<String>> {
-        let Self { reloader, doors, opener, hub, .. } = self;
+        let Self { reloader, doors, opener, hub, gateways, .. } = self;
         let Some(reloader) = reloader else {
             info!("There is no configuration to read again");
             return Ok(());
@@ -219,6 +233,8 @@ impl Running {
         changes = changes.max(change.len());
         change.adopt(doors);
         let mut config = plan.config;
+        gateways.adopt(&config.listeners);
+        gateways.watch(registry, WATCH, reloader.listeners());
         self.bounds = Bounds::of(&config);
         doors.set_rate(config.max_connection_rate);
         hub.count_addresses(self.bounds.address > 0);

@@ -15,7 +15,7 @@ pub(super) mod tls {
     use crate::session;
 
     /// What handshakes of a listener need.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum Acceptor {}
 
     /// What handshakes of a client need.
@@ -111,7 +111,7 @@ pub(super) mod websocket {
     use super::super::settings::{WebRequest, WebRules};
 
     /// What requests to a listener are judged by.
-    #[derive(Clone, Debug)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub enum WebAcceptor {}
 
     /// What a client asks for.

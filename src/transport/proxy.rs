@@ -138,7 +138,7 @@ fn pair<A: FromStr + Into<IpAddr>>(
         let host: A = host.parse().map_err(|_| "an address is none")?;
         let is_number = port == "0" || !port.starts_with(['0', '+']);
         let port: u16 = port.parse().ok().filter(|_| is_number).ok_or("a port is none")?;
-        first = first.or(Some(SocketAddr::new(host.into(), port)));
+        first = first.or_else(|| Some(SocketAddr::new(host.into(), port)));
     }
     first.ok_or("there is no address")
 }

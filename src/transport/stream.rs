@@ -38,7 +38,7 @@ const PIECES: usize = 64;
 const KEPT: usize = 512 << 10;
 
 /// The way into a listener.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Gateway {
     /// Who may say who the client is, in a PROXY header or by `X-Forwarded-For`. Without any,
     /// everybody may by the former and nobody by the latter.
@@ -271,7 +271,7 @@ impl Stream {
             let said = web.open(bytes, wire);
             bytes = &mut bytes[said.plain];
             opened.is_closed |= said.is_closed;
-            opened.fault = opened.fault.or(said.fault.map(|fault| fault.0));
+            opened.fault = opened.fault.or_else(|| said.fault.map(|fault| fault.0));
             if let Some(forwarded) = said.forwarded {
                 self.forwarded(&forwarded);
             }

@@ -211,6 +211,7 @@ fn shown(name: &Name) -> String {
 }
 
 /// The text of a value, if it is one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "texts are few among all there is")]
 fn text(tag: Tag, value: &[u8]) -> Option<String> {
     match tag {
         Tag::Utf8String | Tag::PrintableString | Tag::Ia5String | Tag::VisibleString => {

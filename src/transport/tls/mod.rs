@@ -53,7 +53,6 @@ pub(super) struct Tls {
     is_over: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "they are in a box, and of nearly the same size")]
 enum End {
     Server(UnbufferedServerConnection),
     Client(UnbufferedClientConnection),
@@ -411,6 +410,7 @@ impl TooSmall for EncryptError {
 }
 
 /// What is said of an error in the log; `first` are the first bytes a client has sent.
+#[expect(clippy::wildcard_enum_match_arm, reason = "rustls has its own words for all others")]
 fn told(error: &Error, first: &[u8]) -> String {
     match error {
         Error::InvalidMessage(_) if fault::spoken(first).is_some() => {

@@ -70,6 +70,7 @@ fn has(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are no news to anybody")]
 fn shown(error: &Error) -> String {
     // What is in the file is no business of the log's.
     match error {

@@ -471,7 +471,7 @@ fn servers_are_verified_by_their_names() {
     assert!(try_name(&address, &client(&ca), "127.0.0.1"));
     assert!(!try_name(&signed(params("*.0.0.1"), &ca), &client(&ca), "127.0.0.1"));
     // What the system trusts.
-    let system = TlsClient { system: vec![ca.der.clone(), vec![0; 9]], ..Default::default() };
+    let system = TlsClient { system: vec![ca.der, vec![0; 9]], ..Default::default() };
     assert!(try_name(&named, &system, "broker.example"));
 }
 

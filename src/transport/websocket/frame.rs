@@ -266,7 +266,7 @@ fn apply_mask(bytes: &mut [u8], mask: [u8; 4]) {
 }
 
 /// The mask behind `count` masked bytes.
-const fn turned(mut mask: [u8; 4], count: usize) -> [u8; 4] {
+fn turned(mut mask: [u8; 4], count: usize) -> [u8; 4] {
     mask.rotate_left(count % 4);
     mask
 }

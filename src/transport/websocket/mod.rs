@@ -27,7 +27,7 @@ use super::settings::{WebRequest, WebRules};
 use crate::rng::Rng;
 
 /// What requests to a listener are judged by. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebAcceptor(Arc<WebRules>);
 
 /// What a client asks for.

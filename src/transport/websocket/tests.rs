@@ -73,7 +73,7 @@ fn fed(machine: &mut WebSocket, pieces: &[&[u8]]) -> (Vec<u8>, Vec<u8>, Opened) 
         let mut bytes = piece.to_vec();
         let opened = machine.open(&mut bytes, &mut wire);
         plain.extend_from_slice(&bytes[opened.plain.clone()]);
-        let forwarded = last.forwarded.take().or(opened.forwarded.clone());
+        let forwarded = last.forwarded.take().or_else(|| opened.forwarded.clone());
         let is_over = opened.is_closed || opened.fault.is_some();
         last = Opened { forwarded, plain: 0..0, ..opened };
         if is_over {

@@ -237,7 +237,7 @@ fn a_slow_reader_holds_a_bounded_number_of_sealed_bytes() {
         far.send(&mut world, &subscribe("t", QoS::AtMostOnce));
         far.exchange(&mut world);
         far.near.received();
-        let mut publisher = world.clean("p", Version::V5);
+        let publisher = world.clean("p", Version::V5);
         far.near.wire.borrow_mut().space = 0;
         for number in 0..200 {
             publisher.send(&mut world, &publish("t", &format!("{number:03}{}", "x".repeat(9000))));
