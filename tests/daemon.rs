@@ -10,7 +10,11 @@ mod logs;
 mod manager;
 mod process;
 mod reload;
+#[cfg(feature = "tls")]
+mod tls;
 mod unix;
+#[cfg(feature = "websocket")]
+mod web;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
