@@ -108,13 +108,8 @@ fn is_local(host: &str) -> bool {
 
 /// What an option says of a listener, if it works.
 fn of_listener(entry: &Entry, listener: &Listener) -> Option<String> {
-    let is_unix = matches!(listener.address, Address::Unix { .. });
-    let is_of_its_sort = match entry.name {
-        "unix_socket_mode" | "unix_socket_owner" => is_unix,
-        "bind_interface" | "socket_domain" => !is_unix,
-        _ => true,
-    };
-    let counts = entry.mark == Mark::Works && entry.replaces.is_empty() && is_of_its_sort;
+    let counts =
+        entry.mark == Mark::Works && entry.replaces.is_empty() && entry.fits(&listener.address);
     match entry.place {
         Place::Listener(access) if counts => Some(entry.shown((access.get)(listener))),
         Place::Listener(_) | Place::Broker(_) | Place::Nowhere => None,

@@ -76,7 +76,7 @@ impl Change {
         if problems.is_empty() {
             return Ok(change);
         }
-        change.undo(doors, opener);
+        change.undo(doors, opener, registry);
         Err(problems)
     }
 
@@ -158,9 +158,9 @@ impl Change {
     }
 
     /// Carries it out.
-    pub(super) fn adopt(self, doors: &mut Doors<Entrance>) {
+    pub(super) fn adopt(self, doors: &mut Doors<Entrance>, registry: &Registry) {
         for number in self.closing {
-            if let Some(door) = doors.remove(number) {
+            if let Some(door) = close(doors, number, registry) {
                 info!("no longer listening on {door}");
             }
         }
@@ -172,10 +172,15 @@ impl Change {
     }
 
     /// Forgets it.
-    pub(super) fn undo(self, doors: &mut Doors<Entrance>, opener: &mut Opener) {
+    pub(super) fn undo(
+        self,
+        doors: &mut Doors<Entrance>,
+        opener: &mut Opener,
+        registry: &Registry,
+    ) {
         opener.no_delay = self.had_no_delay;
         for number in self.opened {
-            doors.remove(number);
+            close(doors, number, registry);
         }
         for (number, place) in self.tuned {
             if let Some(door) = doors.get_mut(number)
@@ -193,6 +198,14 @@ impl Change {
             }
         }
     }
+}
+
+/// Takes a socket out. One that was handed over stays open elsewhere, so that closing it here would
+/// not take it out of the poll.
+fn close(doors: &mut Doors<Entrance>, number: usize, registry: &Registry) -> Option<Entrance> {
+    let mut door = doors.remove(number)?;
+    let _ = registry.deregister(&mut door); // It can fail only if it is in no poll.
+    Some(door)
 }
 
 #[cfg(test)]
@@ -218,7 +231,7 @@ mod tests {
             let Self { poll, doors, opener } = self;
             match Change::prepare(doors, opener, poll.registry(), wanted, true) {
                 Ok(change) => {
-                    change.adopt(doors);
+                    change.adopt(doors, poll.registry());
                     Ok(doors.iter().filter_map(|(_, _, door)| door.address()).collect())
                 }
                 Err(refusals) => Err(refusals.into_iter().map(|refusal| refusal.what).collect()),
@@ -231,20 +244,20 @@ mod tests {
         address.into()
     }
 
-    fn at(places: &[Place]) -> Listening {
-        Listening { places: places.to_vec(), ..Listening::default() }
+    fn at<'p>(places: impl IntoIterator<Item = &'p Place>) -> Listening {
+        Listening { places: places.into_iter().cloned().collect(), ..Listening::default() }
     }
 
     #[test]
     fn what_stays_is_left_alone() {
         let mut house = House::new();
         let any_port = place("127.0.0.1:0");
-        let first = house.change(&[at(&[any_port.clone()])]).unwrap();
-        assert_eq!(house.change(&[at(&[any_port.clone()])]).unwrap(), first);
+        let first = house.change(&[at([&any_port])]).unwrap();
+        assert_eq!(house.change(&[at([&any_port])]).unwrap(), first);
         // Another listener has another socket, though it wants the same.
-        let both = house.change(&[at(&[any_port.clone()]), at(&[any_port.clone()])]).unwrap();
+        let both = house.change(&[at([&any_port]), at([&any_port])]).unwrap();
         assert!(both.len() == 2 && both[0] == first[0]);
-        let second = house.change(&[Listening::default(), at(&[any_port])]).unwrap();
+        let second = house.change(&[Listening::default(), at([&any_port])]).unwrap();
         assert_eq!(second, both[1..]);
         assert!(TcpStream::connect(first[0]).is_err() && TcpStream::connect(second[0]).is_ok());
         assert!(house.change(&[]).unwrap().is_empty());
@@ -253,19 +266,19 @@ mod tests {
     #[test]
     fn a_change_that_fails_is_none() {
         let mut house = House::new();
-        let address = house.change(&[at(&[place("127.0.0.1:0")])]).unwrap()[0];
+        let address = house.change(&[at([&place("127.0.0.1:0")])]).unwrap()[0];
         let own = place(&address.to_string());
-        assert_eq!(house.change(&[at(&[own.clone()])]).unwrap(), [address], "from any to this one");
+        assert_eq!(house.change(&[at([&own])]).unwrap(), [address], "from any to this one");
         let on_lo = Place::Tcp { address, interface: Some("lo".into()) };
         let bad = [place("192.0.2.1:1"), Place::Unix { path: "/x/y".into(), mode: 0, owner: None }];
-        let problems = house.change(&[at(&[on_lo.clone()]), at(&bad)]).unwrap_err();
+        let problems = house.change(&[at([&on_lo]), at(&bad)]).unwrap_err();
         assert_eq!(problems.len(), 2, "{problems:?}");
         assert!(
             problems[0].contains("192.0.2.1:1") && problems[1].contains("create the directory")
         );
         assert!(TcpStream::connect(address).is_ok(), "the old one listens again");
         assert_eq!(house.doors.iter().count(), 1);
-        assert_eq!(house.change(&[at(&[on_lo])]).unwrap(), [address]);
+        assert_eq!(house.change(&[at([&on_lo])]).unwrap(), [address]);
         assert!(TcpStream::connect(address).is_ok());
     }
 
@@ -278,10 +291,10 @@ mod tests {
             let metadata = std::fs::metadata(&path).unwrap();
             std::os::unix::fs::MetadataExt::mode(&metadata) & 0o777
         };
-        house.change(&[at(&[socket(0o600)])]).unwrap();
-        house.change(&[at(&[socket(0o640)])]).unwrap();
+        house.change(&[at([&socket(0o600)])]).unwrap();
+        house.change(&[at([&socket(0o640)])]).unwrap();
         assert_eq!(mode(), 0o640);
-        house.change(&[at(&[socket(0o666), place("192.0.2.1:1")])]).unwrap_err();
+        house.change(&[at([&socket(0o666), &place("192.0.2.1:1")])]).unwrap_err();
         assert_eq!(mode(), 0o640);
         house.change(&[]).unwrap();
         assert!(!path.exists());
@@ -290,7 +303,7 @@ mod tests {
     #[test]
     fn small_packets_leave_at_once_or_not() {
         let mut house = House::new();
-        let wanted = [at(&[place("127.0.0.1:0")])];
+        let wanted = [at([&place("127.0.0.1:0")])];
         house.change(&wanted).unwrap();
         let House { poll, doors, opener } = &mut house;
         let inherited = |doors: &Doors<Entrance>| {
@@ -298,11 +311,12 @@ mod tests {
             door.has_no_delay()
         };
         assert!(inherited(doors));
-        Change::prepare(doors, opener, poll.registry(), &wanted, false)
-            .unwrap()
-            .undo(doors, opener);
+        let registry = poll.registry();
+        let change = Change::prepare(doors, opener, registry, &wanted, false).unwrap();
+        change.undo(doors, opener, registry);
         assert!(inherited(doors) && opener.no_delay);
-        Change::prepare(doors, opener, poll.registry(), &wanted, false).unwrap().adopt(doors);
+        let change = Change::prepare(doors, opener, registry, &wanted, false).unwrap();
+        change.adopt(doors, registry);
         assert!(!inherited(doors) && !opener.no_delay);
     }
 }

@@ -193,12 +193,13 @@ impl Server {
         }
         let mut doors = Doors::new(config.max_connection_rate);
         let (listeners, no_delay) = (&config.listeners, config.no_delay);
-        Change::prepare(&mut doors, &mut opener, poll.registry(), listeners, no_delay)
+        let registry = poll.registry();
+        Change::prepare(&mut doors, &mut opener, registry, listeners, no_delay)
             .map_err(|mut problems| {
                 let first = problems.swap_remove(0);
                 io::Error::new(first.kind, first.what)
             })?
-            .adopt(&mut doors);
+            .adopt(&mut doors, registry);
         let addresses = doors.iter().filter_map(|(_, _, door)| door.address()).collect();
         let signals = if config.handles_signals { Some(Signals::new()?) } else { None };
         Ok(BoundServer {

@@ -221,7 +221,7 @@ impl Running {
         let change = match Change::prepare(doors, opener, registry, listeners, *no_delay) {
             Ok(change) if problems.is_empty() => change,
             Ok(change) => {
-                change.undo(doors, opener);
+                change.undo(doors, opener, registry);
                 return Err(problems);
             }
             Err(refusals) => {
@@ -231,7 +231,7 @@ impl Running {
         };
         let (plan, mut changes) = reloader.adopt(renewal);
         changes = changes.max(change.len());
-        change.adopt(doors);
+        change.adopt(doors, registry);
         let mut config = plan.config;
         gateways.adopt(&config.listeners);
         gateways.watch(registry, WATCH, reloader.listeners());
