@@ -15,9 +15,9 @@ use mqtt_broker::codec::{
 };
 use mqtt_broker::time::Time;
 
-use super::super::swarm::{FILTERS, SHARED};
+use super::super::swarm::{FILTERS, MOUNTED, SHARED, SHARED_MOUNTED};
 use super::route::{matches, pattern};
-use super::{Letter, Model, Run, State};
+use super::{Letter, Link, Model, Run, State};
 
 impl Model {
     /// A packet reaches the broker.
@@ -28,9 +28,15 @@ impl Model {
                 return;
             }
             let client = self.links[&conn].client;
+            if !self.links[&conn].versions.contains(&connect.version) {
+                self.reply(conn, "connack refused 0x84".into());
+                self.expected.closings.insert(conn);
+                return self.detach(conn, false);
+            }
             let will = connect.will.as_ref().map(|will| {
                 let expiry = will.properties.message_expiry_interval;
-                letter(client, &will.topic, &will.payload, (will.qos, will.retain), expiry, now)
+                let topic = self.whole(conn, &will.topic);
+                letter(client, &topic, &will.payload, (will.qos, will.retain), expiry, now)
             });
             let present = self.attach(conn, connect, will);
             let reply = if present { "connack present" } else { "connack" };
@@ -90,12 +96,13 @@ impl Model {
     fn topic_of(&mut self, conn: ConnId, publish: &Publish) -> Rc<str> {
         let aliases = &mut self.links.get_mut(&conn).expect("online").aliases;
         let Some(alias) = publish.properties.topic_alias else {
-            return publish.topic.as_str().into();
+            return self.whole(conn, &publish.topic).as_str().into();
         };
         if !publish.topic.is_empty() {
             aliases.insert(alias, publish.topic.as_str().into());
         }
-        Rc::clone(&aliases[&alias])
+        let named = Rc::clone(&aliases[&alias]);
+        self.whole(conn, &named).as_str().into()
     }
 
     /// PUBACK, PUBCOMP: whatever was on its way is not any more.
@@ -120,11 +127,12 @@ impl Model {
     }
 
     fn on_subscribe(&mut self, conn: ConnId, subscribe: &Subscribe) {
-        let client = self.links[&conn].client;
+        let Link { client, mount, qos_max, .. } = self.links[&conn];
         let identifier = subscribe.subscription_identifier.unwrap_or(0);
         let mut granted = Vec::new();
         for (filter, options) in &subscribe.filters {
-            let filter = known(filter);
+            let filter = known(mount, filter);
+            let options = &SubscribeOptions { qos: options.qos.min(qos_max), ..*options };
             granted.push(options.qos.bits().to_string());
             let is_new = !self.sessions[&client].subs.contains_key(filter);
             if filter.starts_with('$') {
@@ -174,7 +182,7 @@ impl Model {
         let client = self.links[&conn].client;
         let mut reasons = Vec::new();
         for filter in &unsubscribe.filters {
-            let filter = known(filter);
+            let filter = known(self.links[&conn].mount, filter);
             let session = self.sessions.get_mut(&client).expect("online");
             for run in session.runs.iter_mut().filter(|run| run.filter == filter) {
                 run.is_over = true;
@@ -219,10 +227,16 @@ fn letter(
     Letter { topic, payload, qos, retain, publisher, expiry, created }
 }
 
-/// The constant a filter was made from.
-fn known(filter: &str) -> &'static str {
-    let all = FILTERS.iter().chain(&SHARED);
-    let known = all.copied().find(|known| *known == filter).expect("one of ours");
-    debug_assert!(!pattern(known).is_empty());
+/// The constant a filter was made from, or the one behind the mount point.
+fn known(mount: &str, filter: &str) -> &'static str {
+    let mut plain = FILTERS.iter().chain(&SHARED);
+    let mounted: Vec<&'static str> = MOUNTED.iter().chain(&SHARED_MOUNTED).copied().collect();
+    let place = plain.position(|known| *known == filter);
+    let known = match place {
+        Some(place) if !mount.is_empty() => mounted[place],
+        Some(place) => *FILTERS.iter().chain(&SHARED).nth(place).expect("found there"),
+        None => mounted.into_iter().find(|known| *known == filter).expect("one of ours"),
+    };
+    debug_assert!(pattern(known).starts_with(mount));
     known
 }
