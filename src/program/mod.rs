@@ -21,6 +21,7 @@ pub mod table;
 mod trace;
 mod transport;
 mod wait;
+mod way;
 
 pub use properties::Properties;
 pub use role::{Role, Step, Todo};

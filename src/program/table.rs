@@ -14,6 +14,19 @@ const UNIX: Opt = Opt::value("", "unix", "PATH", "a Unix socket to connect to, i
 const BIND: Opt = Opt::value("A", "", "ADDRESS", "connect from this address of this machine");
 const ID: Opt = Opt::value("i", "id", "ID", "client id (made up; MQTT 5: the server chooses)");
 const ID_PREFIX: Opt = Opt::value("I", "id-prefix", "PREFIX", "client id: PREFIX and process id");
+const URL: Opt =
+    Opt::value("L", "url", "URL", "mqtt://, mqtts://, ws:// or wss://, see the manual");
+const CAFILE: Opt = Opt::value("", "cafile", "FILE", "TLS: who vouches for the server, PEM");
+const CAPATH: Opt = Opt::value("", "capath", "DIRECTORY", "TLS: the same, all files there");
+const OS_CERTS: Opt = Opt::flag("", "tls-use-os-certs", "TLS: whom the system trusts");
+const CERT: Opt = Opt::value("", "cert", "FILE", "TLS: own certificate, PEM");
+const KEY: Opt = Opt::value("", "key", "FILE", "TLS: its key, PEM");
+const INSECURE: Opt = Opt::flag("", "insecure", "TLS: any name of the server will do");
+const TLS_VERSION: Opt =
+    Opt::value("", "tls-version", "VERSION", "TLS: lowest version, tlsv1.2 or tlsv1.3 (tlsv1.2)");
+const TLS_ALPN: Opt = Opt::value("", "tls-alpn", "PROTOCOL", "TLS: what is spoken inside");
+const CIPHERS: Opt = Opt::value("", "ciphers", "LIST", "TLS 1.2: ciphers, as OpenSSL names them");
+const WS: Opt = Opt::flag("", "ws", "WebSocket, at the path /mqtt");
 const USERNAME: Opt = Opt::value("u", "username", "NAME", "user name");
 const PASSWORD: Opt = Opt::value("P", "pw", "PASSWORD", "password; everyone can see it in ps(1)");
 const PASSWORD_FILE: Opt = Opt::value("", "pw-file", "FILE", "password: first line of FILE");
@@ -45,11 +58,22 @@ pub const PRODUCER: &[Opt] = &[
     PORT,
     BIND,
     UNIX,
+    URL,
     ID,
     ID_PREFIX,
     USERNAME,
     PASSWORD,
     PASSWORD_FILE,
+    CAFILE,
+    CAPATH,
+    OS_CERTS,
+    CERT,
+    KEY,
+    INSECURE,
+    TLS_VERSION,
+    TLS_ALPN,
+    CIPHERS,
+    WS,
     Opt::value("t", "topic", "TOPIC", "topic to publish to, instead of the first argument"),
     Opt::value("m", "message", "TEXT", "message, instead of the second argument"),
     Opt::value("f", "file", "FILE", "a file as the message"),
@@ -83,11 +107,22 @@ pub const CONSUMER: &[Opt] = &[
     PORT,
     BIND,
     UNIX,
+    URL,
     ID,
     ID_PREFIX,
     USERNAME,
     PASSWORD,
     PASSWORD_FILE,
+    CAFILE,
+    CAPATH,
+    OS_CERTS,
+    CERT,
+    KEY,
+    INSECURE,
+    TLS_VERSION,
+    TLS_ALPN,
+    CIPHERS,
+    WS,
     Opt::value("t", "topic", "FILTER", "filter to subscribe to, as an argument is").repeated(),
     Opt::value("C", "", "COUNT", "end after so many messages"),
     Opt::value("n", "", "COUNT", "the same"),

@@ -238,3 +238,80 @@ fn certificates_as_openssl_has_made_them_for_years_work_with_mosquitto_s_clients
     assert!(said.contains("CN = localhost") || said.contains("CN=localhost"), "{said}");
     assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
 }
+
+fn program(name: &str, arguments: &[&str]) -> std::process::Output {
+    let program = match name {
+        "producer" => env!("CARGO_BIN_EXE_mqtt-producer"),
+        _ => env!("CARGO_BIN_EXE_mqtt-consumer"),
+    };
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+/// What a program complains of, and its exit status.
+fn complaint(name: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = program(name, arguments);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn the_client_programs_speak_tls_and_websocket() {
+    let office = Office::new();
+    office.issue("lamp", "lamp");
+    let path = |name: &str| office.directory.path(name);
+    let (ca, certificate, key) = (path("ca.crt"), path("lamp.crt"), path("lamp.key"));
+    let own = ["--cafile", &ca, "--cert", &certificate, "--key", &key];
+    for (web, scheme) in [("", "mqtts"), ("protocol websockets\n", "wss")] {
+        let daemon = office.daemon(&format!("cafile DIR/ca.crt\nrequire_certificate true\n{web}"));
+        let port = daemon.address().port().to_string();
+        let mut place = vec!["-h", "localhost", "-p", &port];
+        if !web.is_empty() {
+            place.push("--ws");
+        }
+        let large = "x".repeat(100_000);
+        let message = ["-t", "a/b", "-r", "-q", "1", "-m", &large];
+        let sent = program("producer", &[&place[..], &own, &message].concat());
+        assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+        let url = if web.is_empty() {
+            format!("{scheme}://localhost:{port}/a/b")
+        } else {
+            format!("{scheme}://localhost:{port}/mqtt")
+        };
+        let mut arguments = [&["-L", &url, "-C", "1", "-W", "20"][..], &own].concat();
+        if !web.is_empty() {
+            arguments.extend(["-t", "a/b"]);
+        }
+        let got = program("consumer", &arguments);
+        assert_eq!(String::from_utf8_lossy(&got.stdout), format!("{large}\n"));
+        // What is wrong is said, and the program ends.
+        let told = complaint("producer", &[&place[..], &["--cafile", &ca], &message].concat());
+        assert_eq!(told.0, Some(69), "{}", told.1);
+        assert!(
+            told.1.contains("TLS: the other end has given up: CertificateRequired"),
+            "{told:?}"
+        );
+        let nobody = ["--cafile", &certificate, "--cert", &certificate, "--key", &key];
+        let told = complaint("consumer", &[&place[..], &nobody, &["-t", "a"]].concat());
+        assert!(told.1.contains("TLS: "), "{told:?}");
+    }
+}
+
+#[test]
+fn names_of_servers_are_checked_unless_they_are_not_to_be() {
+    let office = Office::new();
+    let daemon = office.daemon("");
+    let (port, ca) = (daemon.address().port().to_string(), office.directory.path("ca.crt"));
+    let publish = |more: &[&str]| {
+        let message = ["-p", &port, "--cafile", &ca, "-t", "t", "-m", "m"];
+        complaint("producer", &[&message[..], more].concat())
+    };
+    assert_eq!(publish(&["-h", "127.0.0.1"]), (Some(0), String::new()));
+    // The same machine by a name that is not in the certificate.
+    let told = publish(&["-h", "::ffff:127.0.0.1"]);
+    assert!(told.0 == Some(69) && told.1.contains("TLS: "), "{told:?}");
+    assert_eq!(publish(&["-h", "::ffff:127.0.0.1", "--insecure"]), (Some(0), String::new()));
+    let told = complaint("producer", &["--cert", "x", "-t", "t", "-m", "m"]);
+    assert!(
+        told.0 == Some(1) && told.1.contains("--cert is of TLS: add --cafile FILE"),
+        "{told:?}"
+    );
+}
