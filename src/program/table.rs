@@ -170,13 +170,15 @@ message    -t, --topic TOPIC      -m, --message TEXT      -f, --file FILE
            --repeat COUNT         --repeat-delay SECONDS
 server     -h, --host HOST   -p, --port PORT  -A ADDRESS (ours)  --unix PATH
            -u, --username NAME    -P, --pw PASSWORD       --pw-file FILE
+           -L, --url URL   --ws   --cafile FILE   --capath DIR   --cert FILE
+           --key FILE  --tls-use-os-certs  --tls-version VERSION  --insecure
 session    -i, --id ID            -I, --id-prefix PREFIX
            -c, --disable-clean-session  resume the session, leave it behind
            -x, --session-expiry-interval SECONDS
            -k, --keepalive SECONDS      -M, --max-inflight COUNT
 will       --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain
-protocol   -V, --protocol-version 3.1 | 3.1.1 | 5
-           -D, --property COMMAND NAME VALUE   MQTT 5 property  --nodelay
+protocol   -V, --protocol-version 3.1 | 3.1.1 | 5  --ciphers LIST  --nodelay
+           -D, --property COMMAND NAME VALUE   MQTT 5 --tls-alpn PROTOCOL
 program    -d, --debug   --quiet   --help   --version
 Example: mqtt-producer -h broker.local -q 1 kitchen/temperature 21.5
 Everything else: man mqtt-producer
@@ -192,20 +194,20 @@ messages   -t, --topic FILTER     -T, --filter-out FILTER (do not print)
            -R  no retained ones   --retained-only  --remove-retained
            --retain-as-published  --retain-handling always | new | never
 output     -v, --verbose          topic before payload
-           -F FORMAT              %t %p %q %r %j ... see the manual
-           -N                     no end of line
+           -N  no end of line     -F FORMAT  %t %p %q %r %j ... see the manual
 end        -C COUNT, -n COUNT     after so many messages
-           -W SECONDS             after this time, with status 27
-           -E                     when the subscriptions are acknowledged
+           -W SECONDS  status 27  -E  when subscriptions are acknowledged
 server     -h, --host HOST   -p, --port PORT  -A ADDRESS (ours)  --unix PATH
            -u, --username NAME    -P, --pw PASSWORD       --pw-file FILE
+           -L, --url URL   --ws   --cafile FILE   --capath DIR   --cert FILE
+           --key FILE  --tls-use-os-certs  --tls-version VERSION  --insecure
 session    -i, --id ID            -I, --id-prefix PREFIX
            -c, --disable-clean-session  resume the session, leave it behind
            -x, --session-expiry-interval SECONDS
            -k, --keepalive SECONDS      -M, --max-inflight COUNT
 will       --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain
-protocol   -V, --protocol-version 3.1 | 3.1.1 | 5
-           -D, --property COMMAND NAME VALUE   MQTT 5 property  --nodelay
+protocol   -V, --protocol-version 3.1 | 3.1.1 | 5  --ciphers LIST  --nodelay
+           -D, --property COMMAND NAME VALUE   MQTT 5 --tls-alpn PROTOCOL
 program    -d, --debug   --quiet   --help   --version
 Example: mqtt-consumer -h broker.local -v 'kitchen/#'     man mqtt-consumer
 ";

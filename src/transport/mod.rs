@@ -13,9 +13,11 @@ mod aliases;
 mod chunks;
 mod fault;
 mod frame;
+mod gateway;
 mod output;
 mod pool;
 mod proxy;
+mod sealing;
 mod settings;
 mod stream;
 #[cfg(feature = "tls")]
@@ -30,10 +32,12 @@ use absent::websocket;
 
 pub use fault::spoken;
 pub use frame::{Content, Frame, Label};
+pub use gateway::{Exit, Gateway};
 pub use output::{Flushed, Output, SHARED_FROM};
 pub use pool::Pool;
 pub use proxy::{Rules as ProxyRules, Version as ProxyVersion};
+pub use sealing::{BATCH, Sealing};
 pub use settings::{Clock, Expiry, File, TlsClient, TlsServer, TlsVersions, WebRequest, WebRules};
-pub use stream::{BATCH, Exit, Gateway, Introduction, Opened, Scratch, Sealing, Stream};
+pub use stream::{Introduction, Opened, Scratch, Stream};
 pub use tls::{Acceptor, Connector};
 pub use websocket::{WebAcceptor, WebConnector};

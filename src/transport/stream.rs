@@ -7,79 +7,50 @@
 //! ```
 //!
 //! Owns: [`Stream`], the machines of one connection, and what of their output the socket has not
-//! taken; [`Gateway`], of which a listener makes them. A connection without any has no `Stream`
+//! taken; [`Gateway`](super::Gateway), of which a listener makes them. A connection without any has no `Stream`
 //! and pays for none.
 //!
 //! **Bounds.** Packets are sealed only when the socket has taken what was sealed before, at most
-//! [`BATCH`] bytes at once: so much waits at the most, and what machines answer by themselves
+//! [`BATCH`](super::BATCH) bytes at once: so much waits at the most, and what machines answer by themselves
 //! (whoever does not read his answers is not read). A stream that idles owns no buffer.
 //!
 //! Never polls, never knows what the bytes mean.
 
-use core::net::{IpAddr, SocketAddr};
-use std::io::{self, IoSlice, Write};
+use core::net::SocketAddr;
 use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::gateway::Gateway;
 use super::proxy;
-use super::tls::{Acceptor, Connector, Tls};
-use super::websocket::{WebAcceptor, WebConnector, WebSocket};
-use crate::network::Network;
+use super::sealing::Sealing;
+use super::tls::Tls;
+use super::websocket::{WebConnector, WebSocket};
 use crate::session::Certificate;
-
-/// Bytes of packets sealed at once at the most.
-pub const BATCH: usize = 64 << 10;
-
-/// Pieces of a gather list sealed at once at the most.
-const PIECES: usize = 64;
 
 /// A shared buffer that has grown beyond this is freed when it is not needed.
 const KEPT: usize = 512 << 10;
 
-/// The way into a listener.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Gateway {
-    /// Who may say who the client is, in a PROXY header or by `X-Forwarded-For`. Without any,
-    /// everybody may by the former and nobody by the latter.
-    pub trusted: Vec<Network>,
-    /// What a PROXY header must be like, if there is one.
-    pub proxy: Option<proxy::Rules>,
-    /// TLS.
-    pub tls: Option<Acceptor>,
-    /// WebSocket.
-    pub web: Option<WebAcceptor>,
-}
-
-/// The way out to a server.
-#[derive(Clone, Debug, Default)]
-pub struct Exit {
-    /// TLS.
-    pub tls: Option<Connector>,
-    /// WebSocket.
-    pub web: Option<WebConnector>,
-}
-
 /// The machines of one connection.
 #[derive(Debug)]
 pub struct Stream {
-    proxy: Option<Box<proxy::Reader>>,
-    tls: Option<Box<Tls>>,
-    web: Option<Box<WebSocket>>,
+    pub(super) proxy: Option<Box<proxy::Reader>>,
+    pub(super) tls: Option<Box<Tls>>,
+    pub(super) web: Option<Box<WebSocket>>,
     /// The WebSocket of a client, to be begun once TLS is there, and its seed.
-    plan: Option<Box<(WebConnector, u64)>>,
+    pub(super) plan: Option<Box<(WebConnector, u64)>>,
     /// Of a server.
-    gateway: Option<Arc<Gateway>>,
+    pub(super) gateway: Option<Arc<Gateway>>,
     /// From where the connection is, as far as is known.
-    address: Option<SocketAddr>,
+    pub(super) address: Option<SocketAddr>,
     certificate: Option<Rc<Certificate>>,
     /// There is something to be said of the peer that was not known when it was accepted.
     is_news: bool,
     is_introduced: bool,
     /// A goodbye or a last complaint was said: nothing is sealed any more.
-    is_over: bool,
+    pub(super) is_over: bool,
     /// Sealed, and not taken by the socket.
-    pending: Vec<u8>,
+    pub(super) pending: Vec<u8>,
     /// Room of packets in `pending`, to be given back when it has left.
     owed: u32,
 }
@@ -92,7 +63,7 @@ pub struct Scratch {
     /// Put into frames and not encrypted yet.
     framed: Vec<u8>,
     /// Ready for the socket.
-    wire: Vec<u8>,
+    pub(super) wire: Vec<u8>,
 }
 
 /// What came of some bytes, in the order in which it counts.
@@ -117,76 +88,8 @@ pub struct Introduction {
     pub certificate: Option<Rc<Certificate>>,
 }
 
-impl Gateway {
-    /// The machines of a connection from `address`; none if it needs none.
-    #[must_use]
-    pub fn stream(self: &Arc<Self>, address: Option<SocketAddr>) -> Option<Box<Stream>> {
-        let proxy = self.proxy.filter(|_| self.believes_proxy(address));
-        let stream = Stream {
-            proxy: proxy.map(|rules| Box::new(proxy::Reader::new(rules))),
-            tls: self.tls.as_ref().map(|acceptor| Box::new(Tls::server(acceptor))),
-            web: self.web.as_ref().map(|acceptor| Box::new(WebSocket::server(acceptor))),
-            gateway: Some(Arc::clone(self)),
-            address,
-            ..Stream::new()
-        };
-        (!stream.is_nothing()).then(|| Box::new(stream))
-    }
-
-    /// Whether a PROXY header is to be read; who has no address is on this machine.
-    fn believes_proxy(&self, address: Option<SocketAddr>) -> bool {
-        self.trusted.is_empty() || address.is_none_or(|address| self.trusts(address.ip()))
-    }
-
-    fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(address))
-    }
-
-    /// The client behind proxies, each of which has added from whom it got the request: the last
-    /// one that is no proxy of ours.
-    fn behind(&self, address: Option<SocketAddr>, forwarded: &str) -> Option<SocketAddr> {
-        if self.trusted.is_empty() || !self.believes_proxy(address) {
-            return None;
-        }
-        let mut client = None;
-        for hop in forwarded.rsplit(',') {
-            let Some(hop) = forwarded_address(hop.trim()) else { break };
-            client = Some(hop);
-            if !self.trusts(hop.ip()) {
-                break;
-            }
-        }
-        client
-    }
-}
-
-/// `IP`, `[IP]`, `IP:PORT` or `[IP]:PORT`; the port is often not known, and then 0.
-fn forwarded_address(text: &str) -> Option<SocketAddr> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let ip = bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 0));
-    ip.or_else(|| text.parse().ok())
-}
-
-impl Exit {
-    /// The machines of a connection to a server; none if it needs none. `seed` must be
-    /// unpredictable and new for each connection.
-    ///
-    /// # Errors
-    /// If TLS cannot begin.
-    pub fn stream(&self, seed: u64) -> Result<Option<Box<Stream>>, String> {
-        let mut stream = Stream::new();
-        if let Some(connector) = &self.tls {
-            let tls = Tls::client(connector, &mut stream.pending).map_err(|fault| fault.0)?;
-            stream.tls = Some(Box::new(tls));
-        }
-        stream.plan = self.web.clone().map(|connector| Box::new((connector, seed)));
-        stream.begin_web();
-        Ok((!stream.is_nothing()).then(|| Box::new(stream)))
-    }
-}
-
 impl Stream {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
             proxy: None,
             tls: None,
@@ -203,7 +106,7 @@ impl Stream {
         }
     }
 
-    const fn is_nothing(&self) -> bool {
+    pub(super) const fn is_nothing(&self) -> bool {
         self.proxy.is_none() && self.tls.is_none() && self.web.is_none() && self.plan.is_none()
     }
 
@@ -321,7 +224,7 @@ impl Stream {
     }
 
     /// Sends the request of a client's WebSocket, once it can be sent.
-    fn begin_web(&mut self) {
+    pub(super) fn begin_web(&mut self) {
         if self.is_handshaking() {
             return;
         }
@@ -376,10 +279,10 @@ impl Stream {
         socket: &'a mut W,
         scratch: &'a mut Scratch,
     ) -> Sealing<'a, W> {
-        Sealing { stream: self, socket, scratch }
+        Sealing::new(self, socket, scratch)
     }
 
-    fn seal(&mut self, pieces: &[&[u8]], scratch: &mut Scratch) {
+    pub(super) fn seal(&mut self, pieces: &[&[u8]], scratch: &mut Scratch) {
         let Scratch { framed, wire, .. } = scratch;
         wire.clear();
         wire.shrink_to(KEPT);
@@ -403,105 +306,4 @@ impl Stream {
 impl Stream {
     pub(crate) const WEB_BYTES: usize = size_of::<WebSocket>();
     pub(crate) const TLS_BYTES: usize = size_of::<Tls>();
-}
-
-/// A socket behind a [`Stream`]. What it takes was sealed, and left as far as the real socket took
-/// it; the rest waits in the stream.
-#[derive(Debug)]
-pub struct Sealing<'a, W> {
-    stream: &'a mut Stream,
-    socket: &'a mut W,
-    scratch: &'a mut Scratch,
-}
-
-impl<W: Write> Sealing<'_, W> {
-    /// Writes what waits.
-    ///
-    /// # Errors
-    /// What the socket says; `WouldBlock` if something still waits.
-    pub fn drain(&mut self) -> io::Result<()> {
-        let mut sent = 0;
-        let outcome = write_all(self.socket, &self.stream.pending, &mut sent);
-        if sent == self.stream.pending.len() {
-            self.stream.pending = Vec::new();
-        } else {
-            self.stream.pending.drain(..sent);
-        }
-        outcome
-    }
-
-    /// Seals a batch and writes it.
-    fn put(&mut self, pieces: &[&[u8]]) -> io::Result<()> {
-        self.stream.seal(pieces, self.scratch);
-        let mut sent = 0;
-        let wire = &self.scratch.wire;
-        let outcome = write_all(self.socket, wire, &mut sent);
-        self.stream.pending.extend_from_slice(&wire[sent..]);
-        outcome
-    }
-}
-
-impl<W: Write> Write for Sealing<'_, W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(bytes)])
-    }
-
-    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        let all: usize = slices.iter().map(|slice| slice.len()).sum();
-        if self.stream.is_over {
-            return Ok(all); // Nobody would read it.
-        }
-        if !self.stream.is_established() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        self.drain()?;
-        let mut taken = 0;
-        let (mut place, mut skip) = (0, 0);
-        while taken < all {
-            let mut pieces = [&[][..]; PIECES];
-            let (mut count, mut len) = (0, 0);
-            while let Some(slice) = slices.get(place)
-                && count < PIECES
-                && len < BATCH
-            {
-                let piece = &slice[skip..];
-                let piece = &piece[..piece.len().min(BATCH - len)];
-                pieces[count] = piece;
-                (count, len, skip) = (count + 1, len + piece.len(), skip + piece.len());
-                if skip == slice.len() {
-                    (place, skip) = (place + 1, 0);
-                }
-            }
-            taken += len;
-            match self.put(&pieces[..count]) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.drain()
-    }
-}
-
-/// Writes until all is taken or the socket takes no more; `sent` is how much it took.
-fn write_all(socket: &mut impl Write, bytes: &[u8], sent: &mut usize) -> io::Result<()> {
-    while *sent < bytes.len() {
-        match socket.write(&bytes[*sent..]) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(count) => {
-                *sent += count;
-                if *sent < bytes.len() {
-                    // A stream socket that takes less than it is offered is full.
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
