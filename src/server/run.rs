@@ -77,7 +77,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     }
     let seed = config.seed.unwrap_or_else(system_seed);
     let mut hub = Hub::new(options(&mut config), authority, Memory::default(), seed);
-    hub.count_addresses(bounds.address > 0);
+    hub.limit_addresses(bounds.address);
     let running = Running {
         hub,
         doors,
@@ -237,7 +237,7 @@ impl Running {
         gateways.watch(registry, WATCH, reloader.listeners());
         self.bounds = Bounds::of(&config);
         doors.set_rate(config.max_connection_rate);
-        hub.count_addresses(self.bounds.address > 0);
+        hub.limit_addresses(self.bounds.address);
         hub.configure(now, options(&mut config), Some(Box::new(plan.authority)));
         match changes {
             0 => info!("Configuration read again: nothing has changed"),

@@ -9,9 +9,9 @@
 pub(super) struct Fault(pub(super) String);
 
 /// What a peer seems to speak whose first bytes are these, if it is one of the protocols that
-/// are spoken at some listener and not at this one.
+/// carry MQTT at some listener.
 #[must_use]
-pub fn spoken(first: &[u8]) -> Option<&'static str> {
+pub fn foreign(first: &[u8]) -> Option<&'static str> {
     match first {
         // A record of a handshake, of any version since SSL 3.
         [0x16, 0x03, ..] => Some("the client speaks TLS, which this listener does not"),
@@ -21,22 +21,28 @@ pub fn spoken(first: &[u8]) -> Option<&'static str> {
         _ if first.starts_with(b"PROXY ") || first.starts_with(b"\r\n\r\n\0\r\nQUIT\n") => {
             Some("a proxy says who the client is, which this listener does not believe")
         }
-        // A CONNECT: its length has one to four bytes, then comes the name of the protocol.
-        [0x10, rest @ ..] => {
-            let name = |at: usize| rest.get(at..).is_some_and(is_name);
-            (1..=4)
-                .any(name)
-                .then_some("the client speaks plain MQTT, which this listener does not")
-        }
         _ => None,
     }
 }
 
+/// The same where no plain MQTT is spoken.
+#[cfg(any(feature = "tls", feature = "websocket"))]
+pub(super) fn spoken(first: &[u8]) -> Option<&'static str> {
+    // A CONNECT: its length has one to four bytes, then comes the name of the protocol.
+    if let [0x10, rest @ ..] = first
+        && (1..=4).any(|at| rest.get(at..).is_some_and(is_name))
+    {
+        return Some("the client speaks plain MQTT, which this listener does not");
+    }
+    foreign(first)
+}
+
+#[cfg(any(feature = "tls", feature = "websocket"))]
 fn is_name(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0\x04MQTT") || bytes.starts_with(b"\0\x06MQIsdp")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tls", feature = "websocket"))]
 mod tests {
     use super::*;
 

@@ -30,7 +30,7 @@ use absent::tls;
 #[cfg(not(feature = "websocket"))]
 use absent::websocket;
 
-pub use fault::spoken;
+pub use fault::foreign;
 pub use frame::{Content, Frame, Label};
 pub use gateway::{Exit, Gateway};
 pub use output::{Flushed, Output, SHARED_FROM};

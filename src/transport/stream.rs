@@ -7,12 +7,11 @@
 //! ```
 //!
 //! Owns: [`Stream`], the machines of one connection, and what of their output the socket has not
-//! taken; [`Gateway`](super::Gateway), of which a listener makes them. A connection without any has no `Stream`
-//! and pays for none.
+//! taken. A connection without any has no `Stream` and pays for none.
 //!
 //! **Bounds.** Packets are sealed only when the socket has taken what was sealed before, at most
-//! [`BATCH`](super::BATCH) bytes at once: so much waits at the most, and what machines answer by themselves
-//! (whoever does not read his answers is not read). A stream that idles owns no buffer.
+//! [`BATCH`](super::BATCH) bytes at once: so much waits at the most, and what machines answer by
+//! themselves (whoever does not read his answers is not read). A stream that idles owns no buffer.
 //!
 //! Never polls, never knows what the bytes mean.
 
@@ -224,6 +223,10 @@ impl Stream {
     }
 
     /// Sends the request of a client's WebSocket, once it can be sent.
+    #[cfg_attr(
+        not(feature = "websocket"),
+        expect(unreachable_code, reason = "nobody can plan what is not there")
+    )]
     pub(super) fn begin_web(&mut self) {
         if self.is_handshaking() {
             return;

@@ -109,6 +109,8 @@ pub struct Hub<S, D> {
     trim_at: Option<Time>,
     limits: Limits,
     census: Census,
+    /// Connections from one address; 0 is no limit.
+    most_from_address: u32,
     /// Charged bytes from which a connection is flushed without waiting for the write phase.
     flush_from: usize,
     durable: Seq,
@@ -170,6 +172,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             trim_at: None,
             limits: limits(&options),
             census: Census::new(seed),
+            most_from_address: 0,
             flush_from: options.room as usize / 2,
             durable: Seq(0),
             told: (Seq(0), Storage::Well),

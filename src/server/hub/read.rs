@@ -133,6 +133,10 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             if let Some(Introduction { address, certificate }) = opened.introduction {
                 let peer = Peer { address, listener };
                 self.tell(now, Event::Introduced { conn, peer, certificate });
+                if !self.reseat(conn, &peer) {
+                    let what = "there are as many connections from its address as are allowed";
+                    self.tell(now, Event::Failed { conn, what });
+                }
             }
             if !opened.plain.is_empty() {
                 self.decode(now, conn, opened.plain);
@@ -196,7 +200,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                     if let Some(version) = version {
                         connection.output.set_version(version);
                         self.tell(now, Event::Garbled { conn, version: Some(version), error });
-                    } else if let Some(what) = transport::spoken(whole) {
+                    } else if let Some(what) = transport::foreign(whole) {
                         self.tell(now, Event::Failed { conn, what });
                     } else {
                         self.tell(now, Event::Garbled { conn, version, error });

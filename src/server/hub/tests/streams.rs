@@ -394,3 +394,33 @@ fn proxies_are_believed_only_from_where_they_are() {
     assert_eq!(seen(proxy, "172.16.0.1:9", "1.1.1.1"), "172.16.0.1:9", "not by a proxy");
     assert_eq!(seen(proxy, "10.0.0.1:9", "1.1.1.1"), "192.0.2.7:4711", "the header says enough");
 }
+
+#[test]
+fn clients_behind_a_proxy_are_counted_by_their_own_addresses() {
+    let keys = Keys::new();
+    let proxy = Mix { proxy: true, tls: false, web: false };
+    let mut world = World::new();
+    world.hub.limit_addresses(2);
+    let gateway = keys.gateway(proxy);
+    let come = |world: &mut World, client: &str, id: &str| {
+        let near = world.open_by(&gateway, "10.0.0.1:9", Version::V311);
+        let header = format!("PROXY TCP4 {client} 10.0.0.1 4711 8883\r\n");
+        let connect = bytes_of(&Packet::Connect(Connect::new(id)), Version::V311);
+        near.send_bytes(world, &[header.as_bytes(), &connect].concat());
+        world.settle();
+        near
+    };
+    let mut all: Vec<Client> = ["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.1"]
+        .iter()
+        .enumerate()
+        .map(|(number, client)| come(&mut world, client, &number.to_string()))
+        .collect();
+    let answers: Vec<usize> = all.iter_mut().map(|near| near.received().len()).collect();
+    assert_eq!(answers, [1, 1, 1, 0], "the last is one too many");
+    let from = |world: &World, ip: &str| world.hub.len_from(ip.parse().unwrap());
+    assert_eq!((from(&world, "192.0.2.2"), from(&world, "10.0.0.1")), (1, 0));
+    all.iter().for_each(|near| near.end(&mut world));
+    world.settle();
+    assert_eq!(from(&world, "192.0.2.1"), 0);
+    world.finish();
+}
