@@ -42,12 +42,12 @@ fn is_name(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\0\x04MQTT") || bytes.starts_with(b"\0\x06MQIsdp")
 }
 
-#[cfg(all(test, feature = "tls", feature = "websocket"))]
+#[cfg(test)]
 mod tests {
-    use super::*;
-
+    #[cfg(any(feature = "tls", feature = "websocket"))]
     #[test]
     fn who_comes_to_the_wrong_port_is_recognised() {
+        use super::spoken;
         let said = |first: &[u8]| spoken(first).map(|said| said.split(' ').nth(3).unwrap());
         assert_eq!(said(b"\x16\x03\x01\x02\x00\x01"), Some("TLS,"));
         assert_eq!(said(b"GET / HTTP/1.1\r\n"), Some("HTTP"));

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::harness::Broker;
 use crate::harness::raw::PATIENCE;
@@ -18,10 +19,14 @@ struct Web {
 impl Web {
     /// With these sub-protocols offered.
     fn offering(protocols: &str) -> Self {
-        let file = std::env::temp_dir().join(format!("mqtt-broker-web-{}", std::process::id()));
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mqtt-broker-web-{}-{number}", std::process::id());
+        let file = std::env::temp_dir().join(name);
         let lines = "bind_address 127.0.0.1\nallow_anonymous true\nprotocol websockets\n";
         fs::write(&file, lines).unwrap();
         let broker = Broker::start(&["-c", file.to_str().unwrap()]);
+        fs::remove_file(&file).unwrap();
         let mut stream = TcpStream::connect(broker.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let request = format!(
