@@ -9,7 +9,7 @@
 use std::rc::Rc;
 
 use crate::codec::{PublishRef, QoS, Text};
-use crate::metrics::{Gauge, Kind};
+use crate::metrics::Gauge;
 use crate::time::Time;
 use crate::topic_matcher::Topical;
 
@@ -112,7 +112,7 @@ impl Message {
             qos: parts.qos,
             retain: parts.retain,
         };
-        gauge.charge(Kind::Message, message.weight());
+        gauge.charge_message(message.weight());
         Rc::new(message)
     }
 
@@ -189,7 +189,7 @@ impl Message {
 
 impl Drop for Message {
     fn drop(&mut self) {
-        self.gauge.release(Kind::Message, self.weight());
+        self.gauge.release_message(self.weight());
     }
 }
 

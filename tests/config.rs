@@ -119,10 +119,6 @@ fn everything_wrong_is_told_and_the_status_is_3() {
     let missing = directory.0.join("missing");
     let said = refused(missing.to_str().unwrap());
     assert!(said.len() == 1 && said[0].contains("cannot read it"), "{said:?}");
-    let path = directory.write("g.conf", "listener 0 127.0.0.1\nqueue_overflow refuse\n");
-    assert_eq!(refused(&path), ["queue_overflow refuse is not supported by this build yet"]);
-    let path = directory.write("t.conf", "listener 0 127.0.0.1\nlog_dest topic\n");
-    assert_eq!(refused(&path), ["log_dest topic is not supported by this build yet"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod logs;
 mod manager;
 mod process;
 mod reload;
+pub(crate) mod sys;
 #[cfg(feature = "tls")]
 mod tls;
 mod unix;

@@ -18,6 +18,8 @@ mod harness;
 #[cfg(test)]
 mod interop;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod machine;
 #[cfg(test)]
 mod options;

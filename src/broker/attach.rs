@@ -10,11 +10,12 @@ use std::rc::Rc;
 
 use log::{debug, info};
 
-use super::link::Link;
+use super::link::{Link, Links};
 use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, End, Fault, Seq, Shown, Timer, name};
 use crate::codec::{self, Connect, Disconnect, Packet, ReasonCode, Version, Will};
 use crate::message::{Message, Parts};
+use crate::metrics::Kind;
 use crate::persistence::{Change, Record};
 use crate::session::{SessionId, Will as KeptWill};
 use crate::time::Time;
@@ -152,7 +153,7 @@ impl Broker {
         info!(target: CONNECTION, "Client {} disconnected.", name(&self.online(conn).identity));
         // [MQTT-3.14.4-3], [MQTT-3.1.2-10]: without its Will, unless it says otherwise.
         let with_will = packet.reason != ReasonCode::NORMAL_DISCONNECTION;
-        self.detach(now, conn, with_will, effects);
+        self.detach(now, conn, with_will, "disconnected", effects);
         effects.list.push(Effect::Close { conn });
         Ok(())
     }
@@ -180,7 +181,7 @@ impl Broker {
             self.send(conn, packet, Seq(0), effects);
         }
         effects.list.push(Effect::Close { conn });
-        self.detach(now, conn, true, effects);
+        self.detach(now, conn, true, why.unwrap_or_else(|| code.name()), effects);
     }
 
     /// Closes a connection that was never accepted.
@@ -199,28 +200,35 @@ impl Broker {
                 End::Local => "was disconnected",
             };
             info!(target: CONNECTION, "Client {who} {how}.");
-            self.detach(now, conn, true, effects);
+            self.detach(now, conn, true, how, effects);
         }
         if let Some(Link::Judging(_)) = self.links.get(conn) {
             effects.list.push(Effect::Unjudge { conn });
         }
         self.disarm_link(conn);
-        self.links.vacate(conn);
+        if self.links.vacate(conn) {
+            self.store.gauge.release(Kind::Connection, Links::EACH);
+        }
     }
 
-    /// Takes a connection from its session, which ends now or waits.
+    /// Takes a connection from its session, which ends now or waits; why, for those who watch.
     pub(super) fn detach(
         &mut self,
         now: Time,
         conn: ConnId,
         with_will: bool,
+        reason: &str,
         effects: &mut Effects,
     ) {
         self.disarm_link(conn);
+        self.forget_wait(conn);
         let Link::Online(online) = self.links.replace(conn, Link::Leaving) else { return };
+        self.forget_aliases(online.names.as_deref());
         let id = online.session;
         let session = self.store.session_mut(id);
         session.conn = None;
+        self.on_departure(now, &online, reason, effects);
+        let session = self.store.session(id);
         if !with_will && session.will().is_some() {
             self.change(id, Change::WillCleared, effects);
         }
@@ -243,6 +251,7 @@ impl Broker {
             self.timers.disarm(due, Timer::Session(session.number));
         }
         self.publish_will(now, id, effects);
+        self.forget_dropped(now, id, effects);
         let orphans = self.orphans(id);
         self.count_ended(id);
         self.leave_groups(id, effects);

@@ -25,6 +25,7 @@ impl Broker {
     /// Each accepted connection has one session that knows it; no window or room is overdrawn;
     /// each deadline has a timer that is not later.
     fn check_links(&self) {
+        let (mut there, mut waiting) = (0, 0);
         for (conn, link) in self.links.iter() {
             let due = link.deadline();
             let armed = self.links.armed(conn);
@@ -33,6 +34,7 @@ impl Broker {
                 assert!(self.timers.has(armed, Timer::Link(conn.slot)), "{conn:?} has its entry");
             }
             let Link::Online(online) = link else { continue };
+            there += 1;
             assert_eq!(
                 self.store.session(online.session).conn,
                 Some(conn),
@@ -41,7 +43,17 @@ impl Broker {
             assert!(online.quota <= online.quota_max, "a quota is not above its maximum");
             let waits = online.charged > 0;
             assert_eq!(waits, online.stalled_by < Time::NEVER, "who waits has a time to wait");
+            let Some(brake) = &online.brake else { continue };
+            assert!(brake.is_sound(), "{brake:?} agrees with itself");
+            let is_silent = online.keep_alive_by == Time::NEVER;
+            assert!(!brake.is_on() || is_silent, "who is held need not be heard");
+            if let Some(wait) = &brake.wait {
+                waiting += 1;
+                assert!(self.waiting.is_at(wait, conn), "who waits has a place");
+            }
         }
+        assert_eq!(waiting, self.waiting.len(), "nobody else has a place");
+        assert_eq!(self.online_count(), there, "who is there is counted");
     }
 
     /// What sessions and router know of each other agrees; a session without connection outlives

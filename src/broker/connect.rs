@@ -73,6 +73,7 @@ impl Broker {
             peer,
             certificate,
         };
+        self.check_lengths(&connect, is_assigned)?;
         self.check_connect(&connect, &identity)?;
         let properties = &connect.properties;
         let method = properties.authentication_method.as_ref().map(|method| {
@@ -119,7 +120,7 @@ impl Broker {
         // A malformed CONNECT of 3.x is not answered ([MQTT-4.8.0-1]).
         // Nor is one that takes no packet of five bytes ([MQTT-3.1.2-24] of 5.0).
         let is_answered = match version {
-            Version::V5 => most.is_none_or(|most| most >= REFUSAL_LEN),
+            Version::V5 => most.is_none_or(|most| most >= REFUSAL_BYTES),
             Version::V31 | Version::V311 => {
                 !matches!(why.code, ReasonCode::MALFORMED_PACKET | ReasonCode::PROTOCOL_ERROR)
             }
@@ -225,10 +226,9 @@ impl Broker {
             Err(why) => return self.refuse(conn, (version, most), why, effects),
         };
         let existing = self.store.of_client(&who.identity.client_id);
-        let limit = self.options.max_sessions;
-        if existing.is_none() && limit > 0 && self.store.len() >= limit {
-            // 3.x: server unavailable.
-            let why = Fault::new(ReasonCode::SERVER_BUSY, "as many sessions as allowed");
+        if existing.is_none()
+            && let Some(why) = self.refuses_clients()
+        {
             return self.refuse(conn, (version, most), why, effects);
         }
         let before = self.seq;
@@ -284,9 +284,10 @@ impl Broker {
         let after = self.gate_since(before, session).max(self.ended);
         self.send(conn, Packet::ConnAck(answer), after, effects);
         if self.storage != Storage::Well {
-            self.hold(now, conn, true, effects);
+            self.stop_reading(conn, effects);
         }
         self.pump(now, session, effects);
+        self.on_arrival(now, conn, effects);
     }
 
     /// The entry of the CONNECT deadline may stay as the first entry of the next one, unless the
@@ -309,6 +310,3 @@ impl Broker {
         Err(Fault::protocol("AUTH without an authentication method"))
     }
 }
-
-/// Bytes of a refusing CONNACK of 5.0.
-const REFUSAL_LEN: u32 = 5;

@@ -16,8 +16,8 @@ use super::link::Online;
 use super::source::{Source, Terms, remaining};
 use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, MessageRef, Options, Overflow, Seq, Shown, Target};
-use crate::codec::{PacketId, QoS, ReasonCode};
-use crate::message::{Delivery, Message};
+use crate::codec::{PacketId, PacketType, QoS, ReasonCode};
+use crate::message::{Delivery, Message, Parts};
 use crate::metrics::DropReason;
 use crate::persistence::Change;
 use crate::router::{Matches, count};
@@ -34,9 +34,10 @@ impl Broker {
         effects: &mut Effects,
     ) {
         let start = effects.targets.len();
+        let highest = self.highest_qos(source.parts.qos);
         for found in &matches.sessions {
             let terms = Terms {
-                qos: self.outgoing_qos(found.qos, source.parts.qos),
+                qos: found.qos.min(highest),
                 retain: found.retain_as_published && source.parts.retain,
                 identifiers: matches.identifiers_of(found),
                 group: 0,
@@ -50,17 +51,17 @@ impl Broker {
         self.emit(start, source, effects);
     }
 
-    /// At which QoS a message goes out: the lower of the two, unless it is to be as subscribed
-    /// ([MQTT-3.8.4-8] of 5.0).
-    pub(super) fn outgoing_qos(&self, subscribed: QoS, published: QoS) -> QoS {
-        if self.options.upgrade_outgoing_qos { subscribed } else { subscribed.min(published) }
+    /// The highest QoS at which a message goes out: as it was published ([MQTT-3.8.4-8] of 5.0),
+    /// unless it is to go out as subscribed.
+    pub(super) const fn highest_qos(&self, published: QoS) -> QoS {
+        if self.options.upgrade_outgoing_qos { QoS::ExactlyOnce } else { published }
     }
 
     /// One effect for all targets since `start`.
     pub(super) fn emit(&mut self, start: usize, source: &mut Source<'_>, effects: &mut Effects) {
         let len = effects.targets.len() - start;
         if len > 0 {
-            self.counters.publishes_sent += len as u64;
+            self.count_sent(len, source.is_own, source.parts.payload.len());
             let message = source.message(&mut self.store);
             effects.list.push(Effect::Deliver { message, start: count(start), len: count(len) });
         }
@@ -70,26 +71,38 @@ impl Broker {
         &mut self,
         now: Time,
         to: SessionId,
-        terms: Terms<'_>,
+        mut terms: Terms<'_>,
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) {
         let session = self.store.session(to);
         let found = session.conn.and_then(|conn| Some((conn, self.links.online_mut(conn)?)));
         let Some((conn, online)) = found else {
+            if source.is_own {
+                return; // It is for those who are there.
+            }
             if terms.qos == QoS::AtMostOnce && !self.options.queue_qos0_messages {
                 return self.counters.drop_one(DropReason::Offline);
             }
             return self.enqueue(to, terms, source, effects);
         };
-        let Some(skip) = online.skip(source.parts.topic) else { return self.note_outside(conn) };
-        let terms = Terms { skip, ..terms };
+        if online.names.is_some() {
+            let Some(skip) = online.skip(source.parts.topic) else {
+                // Whom a mount point keeps from what the broker says misses nothing of a
+                // client's.
+                if !source.is_own {
+                    self.note_outside(conn);
+                }
+                return;
+            };
+            terms.skip = skip;
+        }
         let charge = source.charge(online.version, terms, now);
         if charge > online.maximum_packet_size {
             // As if it had been sent and had completed ([MQTT-3.1.2-25]).
             return self.counters.drop_one(DropReason::TooLarge);
         }
-        if !self.options.takes(online, session, terms.qos, charge, source.parts.len()) {
+        if !self.options.takes(online, session, terms.qos, charge, &source.parts) {
             return self.enqueue(to, terms, source, effects);
         }
         if terms.qos > QoS::AtMostOnce {
@@ -114,8 +127,8 @@ impl Broker {
         effects: &mut Effects,
     ) {
         let packet_id = (terms.qos > QoS::AtMostOnce).then(|| {
-            let session = self.store.session_mut(to);
-            let packet_id = session.outbound_mut().next_id();
+            let session = self.store.session(to);
+            let packet_id = session.next_id();
             let must_keep = session.is_kept() || terms.group != 0;
             let message = must_keep.then(|| source.keep(&mut self.store));
             let delivery = delivery(message, terms);
@@ -142,9 +155,13 @@ impl Broker {
         let Some(online) = self.links.online_mut(conn) else { return };
         online.quota -= u16::from(sending.packet_id.is_some());
         let must_arm = online.charge(sending.charge, now, self.options.stalled_timeout_ms);
+        let is_limited = sending.packet_id.is_some() && online.brake.is_some();
         effects.push_target(conn, terms, sending, after);
         if must_arm {
             self.arm_link(conn);
+        }
+        if is_limited {
+            self.has_something_to_say(conn);
         }
     }
 
@@ -156,6 +173,12 @@ impl Broker {
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) {
+        if terms.qos == QoS::AtMostOnce && self.uses(Self::QOS0) {
+            if self.store.session(to).queue.is_some() {
+                self.note_dropping(to, "newest of QoS 0");
+            }
+            return self.drop_from(to, DropReason::Memory);
+        }
         let len = source.parts.len();
         let is_full =
             |broker: &Self| broker.is_full(broker.store.session(to).queue.as_deref(), len);
@@ -164,23 +187,42 @@ impl Broker {
                 Overflow::DropOldest if !self.is_full(None, len) => {
                     self.note_dropping(to, "oldest");
                     while is_full(self) {
-                        self.counters.drop_one(DropReason::QueueOldest);
+                        self.drop_from(to, DropReason::QueueOldest);
                         self.change(to, Change::Unqueued, effects);
                     }
                     self.note_dropping(to, "");
                 }
                 Overflow::Disconnect if self.store.session(to).conn.is_some() => {
-                    self.counters.drop_one(DropReason::QueueDisconnect);
+                    self.drop_from(to, DropReason::QueueDisconnect);
                     return self.doom(to);
                 }
                 Overflow::DropNewest | Overflow::DropOldest | Overflow::Disconnect => {
                     self.note_dropping(to, "newest");
-                    return self.counters.drop_one(DropReason::QueueNewest);
+                    return self.drop_from(to, DropReason::QueueNewest);
+                }
+                Overflow::Refuse => {
+                    self.note_dropping(to, "newest");
+                    return self.drop_from(to, DropReason::QueueRefused);
                 }
             }
         }
         let delivery = delivery(Some(source.keep(&mut self.store)), terms);
         self.change(to, Change::Queued(delivery), effects);
+    }
+
+    /// Counts a message that a session was too slow for.
+    fn drop_from(&mut self, id: SessionId, reason: DropReason) {
+        self.counters.drop_one(reason);
+        self.on_dropped(id);
+    }
+
+    /// Counts a message that was handed to so many connections.
+    #[inline]
+    fn count_sent(&mut self, connections: usize, is_own: bool, payload: usize) {
+        self.counters.sent.add(PacketType::Publish as u8, connections as u64);
+        if !is_own {
+            self.counters.send(payload, connections);
+        }
     }
 
     /// Whether a queue has no place for `len` bytes more.
@@ -237,7 +279,7 @@ impl Broker {
     ) {
         let len = effects.targets.len() - start;
         if len > 0 {
-            self.counters.publishes_sent += len as u64;
+            self.count_sent(len, message.publisher.is_none(), message.payload().len());
             let message = MessageRef::Shared(Rc::clone(message));
             effects.list.push(Effect::Deliver { message, start: count(start), len: count(len) });
         }
@@ -282,14 +324,14 @@ impl Effects {
 
 impl Options {
     /// Whether a session's connection takes a message of this QoS now, of so many bytes on the
-    /// wire (`charge`) and in itself.
+    /// wire.
     pub(super) fn takes(
         &self,
         online: &Online,
         session: &Session,
         qos: QoS,
         charge: u32,
-        len: usize,
+        parts: &Parts<'_>,
     ) -> bool {
         if !online.has_room(charge) {
             return false;
@@ -302,16 +344,20 @@ impl Options {
         }
         online.resume.is_none()
             && queue.is_none_or(Queue::is_empty)
-            && self.has_window(online, session, len)
+            && self.has_window(online, session, parts)
     }
 
-    /// Whether one more message above QoS 0, of so many bytes, may be on its way. One that is
-    /// larger than all that may be goes alone: else it would stop what is behind it for ever.
-    pub(super) fn has_window(&self, online: &Online, session: &Session, len: usize) -> bool {
-        let (most, before) = (self.max_inflight_bytes, session.inflight_bytes());
+    /// Whether this message above QoS 0 may be on its way too. One that is larger than all that
+    /// may be goes alone: else it would stop what is behind it for ever.
+    pub(super) fn has_window(&self, online: &Online, session: &Session, parts: &Parts<'_>) -> bool {
         online.quota > 0
             && session.inflight() < usize::from(online.window)
-            && (most == 0 || before == 0 || before.saturating_add(len as u64) <= most)
+            && (self.max_inflight_bytes == 0 || self.has_window_bytes(session, parts.len()))
+    }
+
+    fn has_window_bytes(&self, session: &Session, len: usize) -> bool {
+        let before = session.inflight_bytes();
+        before == 0 || before.saturating_add(len as u64) <= self.max_inflight_bytes
     }
 }
 

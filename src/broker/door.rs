@@ -1,7 +1,7 @@
 //! Connections before and below their packets.
 //!
 //! Owns: what the broker does when one is opened, when it is known where it really comes from, and
-//! when what arrives on it is no MQTT or does not even carry any.
+//! when what arrives on it carries no packets.
 //!
 //! Never reads what is below packets: whoever does says what came of it.
 
@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use log::{info, warn};
 
-use super::link::Link;
+use super::link::{Link, Links};
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, Fault, NOBODY, Shown, name};
-use crate::codec::{self, ReasonCode, Version};
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Shown, name};
+use crate::metrics::Kind;
 use crate::session::{Certificate, Peer};
 use crate::time::Time;
 
@@ -21,6 +21,7 @@ impl Broker {
         self.counters.connections += 1;
         let by = now.plus_ms(self.options.connect_timeout_ms);
         self.links.open(conn, Link::Awaiting { peer, certificate: None, by });
+        self.store.gauge.charge(Kind::Connection, Links::EACH);
         self.arm_link(conn);
     }
 
@@ -38,23 +39,6 @@ impl Broker {
             info!(target: CONNECTION, "Connection from {known} is one of {peer}.");
         }
         (*known, *shown) = (peer, certificate);
-    }
-
-    pub(super) fn on_garbled(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        version: Option<Version>,
-        error: codec::Error,
-        effects: &mut Effects,
-    ) {
-        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
-            warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
-            self.refuse_garbled(conn, version, &error, effects);
-        } else {
-            let what = error.what();
-            self.fail(now, conn, Fault::new(ReasonCode::from(&error), what), effects);
-        }
     }
 
     /// Nothing can be said to the client any more, so no DISCONNECT tells why.

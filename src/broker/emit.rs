@@ -6,6 +6,7 @@
 //! Never decides what to say.
 
 use super::link::{Link, Online};
+use super::wait::Awaited;
 use super::{Broker, ConnId, Effect, Effects, Outgoing, Seq, Timer};
 use crate::codec::{Ack, AckKind, Packet, PacketId, ReasonCode};
 use crate::persistence::{Change, GroupChange, Record};
@@ -21,7 +22,38 @@ impl Broker {
             self.seq.0 += 1;
             effects.list.push(Effect::Record(Record::Session(session.number, change.clone())));
         }
+        if !self.waiting.is_empty() {
+            self.note_freed(id, &change);
+        }
         self.store.change(id, change);
+    }
+
+    /// Notes what a change may give to those who wait.
+    #[cold]
+    fn note_freed(&mut self, id: SessionId, change: &Change) {
+        match change {
+            Change::Unqueued | Change::Sent { .. } => self.waiting.free(Awaited::Session(id)),
+            Change::Closed | Change::Unsubscribed { .. } => {
+                self.waiting.free(Awaited::Session(id));
+                for group in self.store.session(id).groups() {
+                    self.waiting.free(Awaited::Group(GroupId(*group)));
+                }
+            }
+            Change::Opened { .. }
+            | Change::Attached { .. }
+            | Change::Detached { .. }
+            | Change::Subscribed { .. }
+            | Change::Queued(_)
+            | Change::Delivered { .. }
+            | Change::Received(_)
+            | Change::Settled(_)
+            | Change::Taken(_)
+            | Change::Released(_)
+            | Change::WillSet(..)
+            | Change::WillCleared
+            | Change::Cursor { .. }
+            | Change::CursorDone { .. } => {}
+        }
     }
 
     /// Changes what waits for a shared subscription, and records it if any member outlives its
@@ -31,6 +63,7 @@ impl Broker {
         if self.store.router.group(id).is_some_and(|group| group.kept > 0) {
             self.record(Record::Group(group, change.clone()), effects);
         }
+        self.waiting.free(Awaited::Group(id));
         self.store.change_group(group, change);
     }
 
@@ -52,6 +85,7 @@ impl Broker {
     }
 
     pub(super) fn send(&self, conn: ConnId, packet: Packet, after: Seq, effects: &mut Effects) {
+        self.counters.sent.count(packet.number());
         let what = Outgoing::Packet(Box::new(packet));
         effects.list.push(Effect::Send { conn, what, after });
     }
@@ -65,6 +99,7 @@ impl Broker {
         after: Seq,
         effects: &mut Effects,
     ) {
+        self.counters.sent.count(kind.number());
         let what = Outgoing::Ack(kind, Ack::new(packet_id, reason));
         effects.list.push(Effect::Send { conn, what, after });
     }

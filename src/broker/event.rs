@@ -137,6 +137,13 @@ pub enum Event<'a> {
         /// How it is.
         state: Storage,
     },
+    /// A line was logged that is to be published.
+    Logged {
+        /// On this topic, which is the broker's own.
+        topic: &'a str,
+        /// The line.
+        text: &'a [u8],
+    },
     /// The process is about to end.
     Stopping,
     /// A deadline may be due.

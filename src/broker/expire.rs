@@ -27,11 +27,13 @@ impl Broker {
                 }
                 Timer::Session(number) => self.on_session_due(now, number, effects),
                 Timer::Scan => self.on_scan_due(now, effects),
+                Timer::List => self.on_list_due(now),
             }
         }
         while let Some(topic) = self.store.expired_retained(now) {
             self.unretain(&topic, effects);
         }
+        self.on_sys(now, effects);
     }
 
     fn on_link_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
@@ -54,20 +56,26 @@ impl Broker {
                 effects.list.push(Effect::Unjudge { conn });
                 self.abandon(conn, effects);
             }
-            Link::Online(online) => {
-                let who = name(&online.identity);
-                if online.keep_alive_by <= now {
-                    // [MQTT-3.1.2-22] of 5.0, [MQTT-3.1.2-24] of 3.1.1.
-                    info!(target: CONNECTION, "Client {who} has exceeded timeout, disconnecting.");
-                    let code = ReasonCode::KEEP_ALIVE_TIMEOUT;
-                    self.dismiss(now, conn, code, Some("keep alive exceeded"), effects);
-                } else {
-                    warn!(target: CONNECTION, "Client {who} takes nothing, disconnecting.");
-                    self.detach(now, conn, true, effects);
-                    effects.list.push(Effect::Abort { conn });
-                }
-            }
+            Link::Online(_) => self.on_online_due(now, conn, effects),
             Link::Vacant | Link::Leaving => {}
+        }
+    }
+
+    fn on_online_due(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
+        self.on_brake_due(now, conn, effects);
+        let Some(online) = self.links.online(conn) else { return };
+        let who = name(&online.identity);
+        if online.keep_alive_by <= now {
+            // [MQTT-3.1.2-22] of 5.0, [MQTT-3.1.2-24] of 3.1.1.
+            info!(target: CONNECTION, "Client {who} has exceeded timeout, disconnecting.");
+            let code = ReasonCode::KEEP_ALIVE_TIMEOUT;
+            self.dismiss(now, conn, code, Some("keep alive exceeded"), effects);
+        } else if online.stalled_by <= now {
+            warn!(target: CONNECTION, "Client {who} takes nothing, disconnecting.");
+            self.detach(now, conn, true, "takes nothing", effects);
+            effects.list.push(Effect::Abort { conn });
+        } else {
+            self.arm_link(conn);
         }
     }
 

@@ -28,29 +28,10 @@ impl Broker {
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) {
-        let Some(shared) = self.store.router.group(group) else { return };
-        let (mut ahead, mut highest, mut is_anybody_there) = (0, None, false);
-        let found = loop {
-            if ahead == shared.members.len() {
-                break None;
-            }
-            let Some(member) = shared.member(ahead) else { break None };
-            if let Some(terms) = self.group_terms(&member, source, group) {
-                highest = highest.max(Some(terms.qos));
-                let session = self.store.session(member.session);
-                if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
-                    is_anybody_there = true;
-                    if let Ok((terms, charge)) = fits_member(now, online, terms, source)
-                        && let len = source.parts.len()
-                        && self.options.takes(online, session, terms.qos, charge, len)
-                    {
-                        break Some((member, terms.skip, charge));
-                    }
-                }
-            }
-            ahead += 1;
-        };
-        if let Some((member, skip, charge)) = found
+        if self.store.router.group(group).is_none() {
+            return;
+        }
+        if let Some((ahead, member, skip, charge)) = self.find_member(now, group, source)
             && let Some(terms) = self.group_terms(&member, source, group)
         {
             self.store.router.group_mut(group).served(ahead);
@@ -58,6 +39,10 @@ impl Broker {
             return self.hand_over(now, member.session, terms, charge, source, effects);
         }
         // With nobody whose filter matches, it is not for this group.
+        let (highest, is_anybody_there) = self.audience(group, source);
+        if source.is_own && !is_anybody_there {
+            return; // It is for those who are there.
+        }
         let Some(highest) = highest.map(|highest| highest.max(source.parts.qos)) else { return };
         let is_qos0 = highest == QoS::AtMostOnce;
         if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
@@ -67,6 +52,40 @@ impl Broker {
             return self.counters.drop_one(why);
         }
         self.enqueue_group(group, source, effects);
+    }
+
+    /// The next member that takes a message at once: how many are passed over, what it does not
+    /// see of the topic, and what the message takes of its room.
+    pub(super) fn find_member(
+        &self,
+        now: Time,
+        group: GroupId,
+        source: &Source<'_>,
+    ) -> Option<(usize, Subscriber, u16, u32)> {
+        let shared = self.store.router.group(group)?;
+        (0..shared.members.len()).find_map(|ahead| {
+            let member = shared.member(ahead)?;
+            let terms = self.group_terms(&member, source, group)?;
+            let session = self.store.session(member.session);
+            let online = session.conn.and_then(|conn| self.links.online(conn))?;
+            let (terms, charge) = fits_member(now, online, terms, source).ok()?;
+            let takes = self.options.takes(online, session, terms.qos, charge, &source.parts);
+            takes.then_some((ahead, member, terms.skip, charge))
+        })
+    }
+
+    /// The highest QoS of the members whose filters match a message, if any do, and whether one of
+    /// them is there.
+    pub(super) fn audience(&self, group: GroupId, source: &Source<'_>) -> (Option<QoS>, bool) {
+        let (mut highest, mut is_anybody_there) = (None, false);
+        let members = self.store.router.group(group).map(|shared| shared.members.as_slice());
+        for member in members.unwrap_or_default() {
+            let Some(terms) = self.group_terms(member, source, group) else { continue };
+            highest = highest.max(Some(terms.qos));
+            let conn = self.store.session(member.session).conn;
+            is_anybody_there |= conn.is_some_and(|conn| self.links.online(conn).is_some());
+        }
+        (highest, is_anybody_there)
     }
 
     /// How a member gets a message; `None` if its filter does not match it, as the member sees
@@ -80,7 +99,7 @@ impl Broker {
         let held = Held { node: self.store.router.group(group)?.node, group: group.0 };
         let is_hidden = self.store.router.hides(member.session, held, source.parts.topic);
         (!is_hidden).then(|| Terms {
-            qos: self.outgoing_qos(member.options.qos, source.parts.qos),
+            qos: member.options.qos.min(self.highest_qos(source.parts.qos)),
             retain: member.options.retain_as_published && source.parts.retain,
             identifiers: identifiers(&member.identifier),
             group: group.0,
@@ -107,9 +126,16 @@ impl Broker {
     }
 
     fn enqueue_group(&mut self, group: GroupId, source: &mut Source<'_>, effects: &mut Effects) {
+        if source.parts.qos == QoS::AtMostOnce && self.uses(Self::QOS0) {
+            return self.counters.drop_one(DropReason::Memory);
+        }
         let message = source.keep(&mut self.store);
         let len = message.len();
         while self.is_group_full(group, len) {
+            if self.options.overflow == Overflow::Refuse {
+                self.note_group_dropping(group, "newest");
+                return self.counters.drop_one(DropReason::QueueRefused);
+            }
             if self.options.overflow != Overflow::DropOldest || self.is_full(None, len) {
                 self.note_group_dropping(group, "newest");
                 return self.counters.drop_one(DropReason::QueueNewest);
@@ -128,7 +154,7 @@ impl Broker {
         self.change_group(group.0, GroupChange::Queued(delivery), effects);
     }
 
-    fn is_group_full(&self, group: GroupId, len: usize) -> bool {
+    pub(super) fn is_group_full(&self, group: GroupId, len: usize) -> bool {
         let queue = self.store.router.group(group).map(|shared| &shared.queue);
         self.is_full(queue, len)
     }

@@ -11,6 +11,7 @@
 
 use std::rc::Rc;
 
+use super::brake::Brake;
 use super::names::Names;
 use crate::codec::{Connect, QoS, Version};
 use crate::crowd;
@@ -92,6 +93,8 @@ pub(super) struct Online {
     pub(super) names: Option<Box<Names>>,
     /// Who got the last message.
     pub(super) last_topic: Option<Box<LastTopic>>,
+    /// What holds it, or might; absent until it has come near a limit.
+    pub(super) brake: Option<Box<Brake>>,
 }
 
 /// Resending after a reconnect, in the original order.
@@ -160,7 +163,10 @@ impl Link {
             Self::Vacant | Self::Leaving => Time::NEVER,
             Self::Awaiting { by, .. } => *by,
             Self::Judging(judging) => judging.by,
-            Self::Online(online) => online.keep_alive_by.min(online.stalled_by),
+            Self::Online(online) => {
+                let brake = online.brake.as_ref().map_or(Time::NEVER, |brake| brake.deadline());
+                online.keep_alive_by.min(online.stalled_by).min(brake)
+            }
         }
     }
 }
@@ -197,10 +203,13 @@ impl Links {
         self.len += 1;
     }
 
-    /// A connection is gone.
-    pub(super) fn vacate(&mut self, conn: ConnId) {
+    /// Bytes each connection takes here, with its timer.
+    pub(super) const EACH: usize = size_of::<Slot>() + 2 * size_of::<(Time, u64)>();
+
+    /// A connection is gone; says whether it was there.
+    pub(super) fn vacate(&mut self, conn: ConnId) -> bool {
         if matches!(self.get(conn), None | Some(Link::Vacant)) {
-            return;
+            return false;
         }
         self.replace(conn, Link::Vacant);
         self.len -= 1;
@@ -209,6 +218,7 @@ impl Links {
             self.slots.truncate(used.map_or(0, |last| last + 1));
             self.slots.shrink_to_fit();
         }
+        true
     }
 
     /// The connection in a slot.

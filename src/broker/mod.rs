@@ -2,7 +2,7 @@
 //!
 //! Owns: links, sessions, subscriptions, retained messages and every timer. One entrance,
 //! [`Broker::handle`]; one way out, the [`Effects`] it is given. Handlers live in files by packet
-//! and return `Result<(), Fault>`; one function here turns a fault into what the peer sees.
+//! and return `Result<(), Fault>`; one function turns a fault into what the peer sees.
 //!
 //! ```text
 //! handle - connect.rs     CONNECT, AUTH: who is let in
@@ -11,6 +11,12 @@
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
 //!        - names.rs       mount points, topic aliases
 //!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
+//!        - admit.rs       whether a PUBLISH is taken now, later or not
+//!        - brake.rs       who is not read from for a while
+//!        - wait.rs        a PUBLISH that waits for memory or for a place in a queue
+//!        - rate.rs        what a client may publish in a second
+//!        - limits.rs      what one client may have
+//!        - memory.rs      what is refused as memory becomes short
 //!        - source.rs      a message on its way, and what it takes of a connection
 //!        - deliver.rs     a message to one session: room, window, queue
 //!        - group.rs       a message to a shared subscription
@@ -18,7 +24,9 @@
 //!        - scan.rs        retained messages for those who subscribe
 //!        - ack.rs         PUBACK, PUBREC, PUBCOMP from a client
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
+//!        - fault.rs       what a peer does that ends its connection, and how it ends
 //!        - expire.rs      what happens because time has passed
+//!        - sys           what the broker itself publishes: numbers, who is there
 //!        - process.rs     storage that is behind, the end of the process
 //! ```
 //!
@@ -29,7 +37,9 @@
 //! Never touches a socket, a clock, a file, a thread, or randomness but its seed.
 
 mod ack;
+mod admit;
 mod attach;
+mod brake;
 mod check;
 mod connect;
 mod deliver;
@@ -38,30 +48,33 @@ mod emit;
 mod entry;
 mod event;
 mod expire;
+mod fault;
 mod group;
+mod limits;
 mod link;
+mod look;
+mod memory;
 mod names;
 mod options;
 mod process;
 mod publish;
 mod pump;
+mod rate;
 mod scan;
 mod shown;
 mod snapshot;
 mod source;
 mod store;
 mod subscribe;
+pub mod sys;
 pub mod target;
 mod timers;
 mod trace;
+mod wait;
 mod welcome;
 
-use std::rc::Rc;
-
-use log::warn;
-
-use crate::codec::{Incoming, Packet, PublishRef, ReasonCode};
-use crate::metrics::{Counters, Gauge};
+use crate::codec::{Incoming, Packet, PacketType, PublishRef};
+use crate::metrics::{Counters, Traffic};
 pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
@@ -71,33 +84,15 @@ pub use crate::session::{ConnId, Peer};
 use crate::time::Time;
 
 pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
+use fault::Fault;
 use link::{Link, Links};
+use memory::Memory;
 pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};
 use store::Store;
-use target::CONNECTION;
+use sys::Sys;
 use timers::{Timer, Timers};
-
-/// What a peer did that ends its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fault {
-    code: ReasonCode,
-    what: &'static str,
-}
-
-impl Fault {
-    const fn new(code: ReasonCode, what: &'static str) -> Self {
-        Self { code, what }
-    }
-
-    const fn protocol(what: &'static str) -> Self {
-        Self::new(ReasonCode::PROTOCOL_ERROR, what)
-    }
-
-    const fn malformed(what: &'static str) -> Self {
-        Self::new(ReasonCode::MALFORMED_PACKET, what)
-    }
-}
+use wait::Waiting;
 
 /// An MQTT broker without input or output.
 pub struct Broker {
@@ -112,16 +107,24 @@ pub struct Broker {
     scan_at: Time,
     /// Sessions whose retained messages one go did not reach, the first to go on first.
     scanning: Vec<SessionId>,
+    /// The session and its subscription that is logged next, while they are logged.
+    listing: Option<(usize, usize)>,
     /// When topics of retained messages were last looked at for filters with wildcards, and how
     /// many since then.
     scanned: (Time, usize),
     counters: Counters,
+    traffic: Traffic,
+    sys: Sys,
     rng: Rng,
     /// Of the newest record.
     seq: Seq,
     /// Of the newest record that ended a session.
     ended: Seq,
     storage: Storage,
+    /// Something may stop a publisher: a rate, a full queue, memory.
+    is_limited: bool,
+    waiting: Waiting,
+    memory: Memory,
     /// Set by `Stopping`: nobody is let in any more.
     is_stopping: bool,
     /// Connections to end when the event has been handled.
@@ -141,6 +144,7 @@ impl Broker {
     #[must_use]
     pub fn new(options: Options, authority: Box<dyn Authority>, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
+        let is_limited = process::is_limited(&options);
         Self {
             options,
             allows_all: authority.allows_all(),
@@ -150,12 +154,18 @@ impl Broker {
             timers: Timers::default(),
             scan_at: Time::NEVER,
             scanning: Vec::new(),
+            listing: None,
             scanned: (Time::NEVER, 0),
             counters: Counters::default(),
+            traffic: Traffic::default(),
+            sys: Sys::default(),
             rng,
             seq: Seq(0),
             ended: Seq(0),
             storage: Storage::Well,
+            is_limited,
+            waiting: Waiting::default(),
+            memory: Memory::default(),
             is_stopping: false,
             doomed: Vec::new(),
             matches: Matches::default(),
@@ -192,6 +202,8 @@ impl Broker {
     }
 
     fn handle_quietly(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
+        // That something has left is no news: what was sent was.
+        self.sys.is_awake |= !matches!(event, Event::Written { .. });
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
             Event::Introduced { conn, peer, certificate } => {
@@ -206,6 +218,7 @@ impl Broker {
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
+            Event::Logged { topic, text } => self.publish_own(now, topic, text, false, effects),
             Event::Configured { options, authority } => {
                 self.on_configured(now, *options, authority, effects);
             }
@@ -214,44 +227,23 @@ impl Broker {
             Event::Tick => self.on_tick(now, effects),
         }
         self.dismiss_doomed(now, effects);
+        while self.is_limited {
+            self.go_on(now, effects);
+            if self.doomed.is_empty() {
+                break;
+            }
+            self.dismiss_doomed(now, effects);
+        }
         self.check();
     }
 
     /// When [`Event::Tick`] is to come, if ever. Later than the last `Tick` was.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let deadlines = [self.timers.deadline(), self.store.next_expiry()];
-        deadlines.into_iter().flatten().min()
-    }
-
-    /// What has happened so far.
-    #[must_use]
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// Bytes in use, by kind; to be charged for what lies outside the core too.
-    #[must_use]
-    pub const fn gauge(&self) -> &Rc<Gauge> {
-        &self.store.gauge
-    }
-
-    /// How many sessions there are, connected or not.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.store.len()
-    }
-
-    /// How many subscriptions there are.
-    #[must_use]
-    pub const fn subscriptions(&self) -> usize {
-        self.store.router.subscriptions()
-    }
-
-    /// How many topics have a retained message.
-    #[must_use]
-    pub fn retained(&self) -> usize {
-        self.store.router.retained.len()
+        let timer = self.timers.deadline().unwrap_or(Time::NEVER);
+        let expiry = self.store.next_expiry().unwrap_or(Time::NEVER);
+        let at = timer.min(expiry).min(self.sys_deadline());
+        (at < Time::NEVER).then_some(at)
     }
 
     fn on_published(
@@ -265,9 +257,12 @@ impl Broker {
             return self.on_received(now, conn, Incoming::Publish(*publish), effects);
         };
         online.heard(now);
-        self.counters.packets_received += 1;
-        if let Err(fault) = self.on_publish(now, conn, publish, effects) {
+        self.counters.received.count(PacketType::Publish as u8);
+        let is_mounted = online.is_mounted();
+        if let Err(fault) = self.on_publish(now, conn, publish, is_mounted, effects) {
             self.fail(now, conn, fault, effects);
+        } else if self.is_limited {
+            self.pay(now, conn, publish, effects);
         }
     }
 
@@ -278,7 +273,7 @@ impl Broker {
         packet: Incoming<'_>,
         effects: &mut Effects,
     ) {
-        self.counters.packets_received += 1;
+        self.counters.received.count(packet.number());
         let done = match self.links.get_mut(conn) {
             None | Some(Link::Vacant | Link::Leaving) => Ok(()),
             Some(Link::Awaiting { .. }) => self.on_first(now, conn, packet, effects),
@@ -301,9 +296,13 @@ impl Broker {
         effects: &mut Effects,
     ) -> Result<(), Fault> {
         match packet {
-            Incoming::Publish(publish) => self.on_publish(now, conn, &publish, effects),
+            Incoming::Publish(publish) => {
+                let is_mounted = self.online(conn).is_mounted();
+                self.on_publish(now, conn, &publish, is_mounted, effects)
+            }
             Incoming::Ack(kind, ack) => self.on_ack(now, conn, kind, &ack, effects),
             Incoming::PingReq => {
+                self.counters.sent.count(PacketType::PingResp as u8);
                 let what = Outgoing::PingResp;
                 effects.list.push(Effect::Send { conn, what, after: Seq(0) });
                 Ok(())
@@ -330,31 +329,6 @@ impl Broker {
                 | Packet::PubRel(_)
                 | Packet::PubComp(_) => Err(Fault::protocol("a packet that only a server sends")),
             },
-        }
-    }
-
-    /// What a fault does: the one place. 5.0 hears why ([MQTT-4.13.1-1] of 5.0), 3.x is
-    /// disconnected ([MQTT-4.8.0-1] of 3.1.1).
-    fn fail(&mut self, now: Time, conn: ConnId, fault: Fault, effects: &mut Effects) {
-        match self.links.get(conn) {
-            Some(Link::Online(online)) => {
-                let who = name(&online.identity);
-                let (what, code) = (fault.what, fault.code.name());
-                warn!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
-                self.dismiss(now, conn, fault.code, Some(fault.what), effects);
-            }
-            Some(Link::Awaiting { peer, .. }) => {
-                let what = fault.what;
-                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
-                self.abandon(conn, effects);
-            }
-            Some(Link::Judging(judging)) => {
-                let (who, what) = (name(&judging.identity), fault.what);
-                warn!(target: CONNECTION, "Client {who} disconnected: {what}.");
-                effects.list.push(Effect::Unjudge { conn });
-                self.abandon(conn, effects);
-            }
-            None | Some(Link::Vacant | Link::Leaving) => {}
         }
     }
 }

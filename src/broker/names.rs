@@ -16,7 +16,7 @@ use log::warn;
 use super::link::Online;
 use super::{Broker, ConnId, Fault, ListenerOptions, Shown, name};
 use crate::codec::{PublishRef, ReasonCode, Text};
-use crate::metrics::DropReason;
+use crate::metrics::{DropReason, Kind};
 use crate::topic_matcher::Filter;
 
 /// What a connection calls topics otherwise than everybody does.
@@ -41,6 +41,13 @@ impl Names {
             .then(|| Box::new(Self { listener: Some(Arc::clone(listener)), ..Self::default() }))
     }
 
+    #[inline(never)]
+    fn skip(&self, topic: Text<'_>) -> Option<u16> {
+        let mount = self.mount_point().as_bytes();
+        let is_below = topic.as_bytes().starts_with(mount) && topic.len() > mount.len();
+        if is_below { u16::try_from(mount.len()).ok() } else { None }
+    }
+
     fn mount_point(&self) -> &str {
         self.listener.as_ref().map_or("", |listener| &listener.mount_point)
     }
@@ -59,11 +66,9 @@ impl Online {
 
     /// Bytes at the front of a topic that the client does not see; `None` if it does not see the
     /// topic at all, because it is not below its mount point.
+    #[inline]
     pub(super) fn skip(&self, topic: Text<'_>) -> Option<u16> {
-        let Some(names) = &self.names else { return Some(0) };
-        let mount = names.mount_point().as_bytes();
-        let is_below = topic.as_bytes().starts_with(mount) && topic.len() > mount.len();
-        if is_below { u16::try_from(mount.len()).ok() } else { None }
+        self.names.as_ref().map_or(Some(0), |names| names.skip(topic))
     }
 }
 
@@ -105,8 +110,18 @@ impl Broker {
             };
             return Ok(Some(Rc::clone(topic)));
         }
+        let before = known.as_ref().map_or(0, |topic| topic.len());
         *known = Some(publish.topic.as_str().into());
+        self.store.gauge.charge(Kind::Connection, publish.topic.len());
+        self.store.gauge.release(Kind::Connection, before);
         Ok(None)
+    }
+
+    /// The aliases of a connection end with it.
+    pub(super) fn forget_aliases(&self, names: Option<&Names>) {
+        for topic in names.into_iter().flat_map(|names| names.aliases.iter().flatten()) {
+            self.store.gauge.release(Kind::Connection, topic.len());
+        }
     }
 
     /// A message is not shown to a client, because its topic is not below the mount point: its

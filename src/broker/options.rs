@@ -18,6 +18,10 @@ pub enum Overflow {
     DropOldest,
     /// The message is dropped and the client, if connected, is disconnected (0x97).
     Disconnect,
+    /// Above QoS 0 the message is not taken: a 5.0 publisher is told (0x97), an older one is held
+    /// until there is room, [`Options::stalled_timeout_ms`] at the most. What cannot be refused is
+    /// dropped: QoS 0, Wills, what has waited so long, and what a client sends to its own queue.
+    Refuse,
 }
 
 /// Limits and choices for the clients of one listener.
@@ -80,27 +84,33 @@ pub struct Options {
     pub retain_available: bool,
     /// Minutes a retained message lives that has no expiry of its own; 0 is for ever.
     pub retain_expiry_interval: u32,
-    /// Topics with a retained message; a further one is not retained. 0 is no limit.
+    /// Topics with a retained message; a message on a further one is passed on and not retained
+    /// (5.0, QoS 1: 0x97). 0 is no limit.
     pub max_retained_messages: u32,
     /// Bytes of QoS 1 and 2 messages on their way to one client at once; 0 is no limit.
     pub max_inflight_bytes: u64,
     /// Bytes of the largest payload passed on; 0 is no limit but the packet's.
     pub message_size_limit: u32,
-    /// Subscriptions of one client; 0 is no limit.
+    /// Subscriptions of one client; one more is refused (5.0: 0x97, 3.1.1: 0x80). 0 is no limit.
     pub max_subscriptions: u32,
-    /// Levels of a topic or filter.
+    /// Levels of a topic or filter, at most [`LEVELS_MAX`](crate::topic_matcher::LEVELS_MAX); with
+    /// more, a filter is refused (5.0: 0x8F, 3.1.1: 0x80), and so is a PUBLISH: at QoS 1 and 2 of
+    /// 5.0 with 0x90, else by the end of the connection.
     pub max_topic_levels: u16,
-    /// Bytes of a topic or filter.
+    /// Bytes of a topic, or of a filter without `$share/name/`; with more, as with more levels.
     pub max_topic_length: u16,
-    /// Bytes of a client id.
+    /// Bytes of a client id; a client with more is refused (5.0: 0x85, 3.x: 2).
     pub max_client_id_length: u16,
     /// Whether a message goes out with the QoS of the subscription though published with less.
     pub upgrade_outgoing_qos: bool,
-    /// Messages taken from one client in one second, by not reading; 0 is no limit.
+    /// PUBLISH packets taken from one connection in one second, and as many at once; then it is
+    /// not read from. 0 is no limit.
     pub max_message_rate: u32,
-    /// Bytes taken from one client in one second, by not reading; 0 is no limit.
+    /// Bytes of PUBLISH packets taken from one connection in one second, and as many at once; then
+    /// it is not read from. 0 is no limit.
     pub max_byte_rate: u64,
-    /// Bytes of everything that is kept; 0 is no limit.
+    /// Bytes of everything that is kept, as the gauge counts them; what is refused as they come
+    /// near stands in `memory.rs`. 0 is no limit.
     pub memory_limit: u64,
     /// Seconds between statistics below `$SYS`; 0 is none.
     pub sys_interval: u32,

@@ -8,7 +8,7 @@ use log::info;
 
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, NOBODY, Options, Storage, name};
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Options, Overflow, Storage, name};
 use crate::codec::ReasonCode;
 use crate::session::Authority;
 use crate::time::Time;
@@ -22,7 +22,13 @@ impl Broker {
         authority: Option<Box<dyn Authority>>,
         effects: &mut Effects,
     ) {
-        self.options = options;
+        let interval = std::mem::replace(&mut self.options, options).sys_interval;
+        if interval != self.options.sys_interval {
+            self.set_interval();
+        }
+        self.is_limited = is_limited(&self.options) || !self.waiting.is_empty();
+        self.waiting.free_all();
+        self.forget_last_topics();
         if let Some(authority) = authority {
             self.allows_all = authority.allows_all();
             self.authority = authority;
@@ -73,25 +79,7 @@ impl Broker {
         if was_well == (state == Storage::Well) {
             return;
         }
-        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
-        for conn in conns {
-            if self.links.online(conn).is_some() {
-                self.hold(now, conn, was_well, effects);
-            }
-        }
-    }
-
-    /// Reads no further from a client, or reads from it again.
-    pub(super) fn hold(&mut self, now: Time, conn: ConnId, is_held: bool, effects: &mut Effects) {
-        let online = self.online_mut(conn);
-        if is_held {
-            online.keep_alive_by = Time::NEVER;
-            effects.list.push(Effect::Hold { conn });
-        } else {
-            online.heard(now);
-            effects.list.push(Effect::Resume { conn });
-            self.arm_link(conn);
-        }
+        self.hold_all(now, was_well, effects);
     }
 
     pub(super) fn on_stopping(&mut self, now: Time, effects: &mut Effects) {
@@ -106,4 +94,22 @@ impl Broker {
             }
         }
     }
+
+    /// Topics and filters are measured again.
+    fn forget_last_topics(&mut self) {
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            if let Some(online) = self.links.online_mut(conn) {
+                online.last_topic = None;
+            }
+        }
+    }
+}
+
+/// Whether anything may stop a publisher.
+pub(super) const fn is_limited(options: &Options) -> bool {
+    options.max_message_rate > 0
+        || options.max_byte_rate > 0
+        || options.memory_limit > 0
+        || matches!(options.overflow, Overflow::Refuse)
 }

@@ -10,12 +10,14 @@ use std::rc::Rc;
 
 use log::debug;
 
+use super::admit::Passage;
 use super::entry::is_reserved;
 use super::link::LastTopic;
 use super::source::Source;
-use super::{Broker, ConnId, Effects, Fault, Shown, name};
+use super::{Broker, ConnId, Effects, Fault, Seq, Shown, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
+use crate::metrics::Refusal;
 use crate::persistence::{Change, Record};
 use crate::router::Matches;
 use crate::session::{Access, SessionId};
@@ -28,12 +30,13 @@ impl Broker {
         now: Time,
         conn: ConnId,
         publish: &PublishRef<'_>,
+        is_mounted: bool,
         effects: &mut Effects,
     ) -> Result<(), Fault> {
-        self.counters.publishes_received += 1;
+        self.counters.payload_received += publish.payload.len() as u64;
         if publish.qos == QoS::AtMostOnce && !publish.retain {
             // Nothing to check, nothing to answer.
-            return self.take_in(now, conn, publish, effects).map(drop);
+            return self.take_in(now, conn, publish, is_mounted, effects).map(drop);
         }
         let before = self.seq;
         let session = self.online(conn).session;
@@ -49,9 +52,25 @@ impl Broker {
             self.send_ack(conn, kind, packet_id, reason, self.seq, effects);
             return Ok(());
         }
-        let reason = self.take_in(now, conn, publish, effects)?;
-        let Some(packet_id) = publish.packet_id else { return Ok(()) };
-        let kind = if publish.qos == QoS::ExactlyOnce {
+        let taken = self.take_in(now, conn, publish, is_mounted, effects)?;
+        let Some(reason) = taken else { return Ok(()) };
+        self.answer_publish(conn, (publish.qos, publish.packet_id), reason, before, effects);
+        Ok(())
+    }
+
+    /// Acknowledges a PUBLISH that was taken or refused, if that is its QoS; `before` is the last
+    /// record there was when it came.
+    pub(super) fn answer_publish(
+        &mut self,
+        conn: ConnId,
+        (qos, packet_id): (QoS, Option<PacketId>),
+        reason: ReasonCode,
+        before: Seq,
+        effects: &mut Effects,
+    ) {
+        let Some(packet_id) = packet_id else { return };
+        let session = self.online(conn).session;
+        let kind = if qos == QoS::ExactlyOnce {
             if !reason.is_error() {
                 self.change(session, Change::Taken(packet_id), effects);
                 let online = self.online_mut(conn);
@@ -63,7 +82,6 @@ impl Broker {
         };
         let after = self.gate_since(before, session);
         self.send_ack(conn, kind, packet_id, reason, after, effects);
-        Ok(())
     }
 
     /// Limits that hold for the connection as a whole.
@@ -90,20 +108,21 @@ impl Broker {
         Ok(())
     }
 
-    /// Retains and routes a PUBLISH; says what its acknowledgement says.
+    /// Retains and routes a PUBLISH; says what its acknowledgement says, unless it has to wait.
     fn take_in(
         &mut self,
         now: Time,
         conn: ConnId,
         publish: &PublishRef<'_>,
+        is_mounted: bool,
         effects: &mut Effects,
-    ) -> Result<ReasonCode, Fault> {
+    ) -> Result<Option<ReasonCode>, Fault> {
         if let Some(properties) = publish.properties.as_forwardable()
-            && !self.online(conn).is_mounted()
+            && !is_mounted
         {
             // No alias among them.
             let parts = Parts::of(publish, publish.topic, properties, now);
-            return self.publish_for(now, conn, parts, effects);
+            return self.publish_for(now, conn, parts, publish.packet_id, effects);
         }
         let topic = self.resolve_alias(conn, publish)?;
         let mut rewritten = std::mem::take(&mut effects.rewritten);
@@ -113,30 +132,23 @@ impl Broker {
             None => rewritten.set(&[mount, publish.topic.as_str()], &publish.properties),
             Some(topic) => rewritten.set(&[mount, topic], &publish.properties),
         }
-        let reason = self.publish_for(now, conn, rewritten.parts(publish, now), effects);
+        let parts = rewritten.parts(publish, now);
+        let reason = self.publish_for(now, conn, parts, publish.packet_id, effects);
         effects.rewritten = rewritten;
         reason
     }
 
-    /// Whether a message is not taken because of its size. 5.0 is told ([MQTT-3.4.2-1] has no
-    /// 0x95 for it); a 3.x client at QoS 1 or 2, to whom nothing can be said, is disconnected, so
-    /// that it does not take the message for delivered.
-    fn refuse_payload(
-        &mut self,
-        conn: ConnId,
-        parts: &Parts<'_>,
-    ) -> Result<Option<ReasonCode>, Fault> {
-        let (limit, len) = (self.options.message_size_limit as usize, parts.payload.len());
-        if limit == 0 || len <= limit {
-            return Ok(None);
+    /// A message is not taken because of its size. 5.0 is told ([MQTT-3.4.2-1] has no 0x95 for
+    /// it); a 3.x client at QoS 1 or 2, to whom nothing can be said, is disconnected, so that it
+    /// does not take the message for delivered.
+    #[cold]
+    fn refuse_payload(&mut self, conn: ConnId, parts: &Parts<'_>) -> Result<ReasonCode, Fault> {
+        self.note_large(conn, parts.payload.len());
+        let reason = ReasonCode::QUOTA_EXCEEDED;
+        if self.online(conn).version < Version::V5 && parts.qos > QoS::AtMostOnce {
+            return Err(Fault::new(reason, "a payload larger than allowed"));
         }
-        self.note_large(conn, len);
-        let online = self.online(conn);
-        if online.version < Version::V5 && parts.qos > QoS::AtMostOnce {
-            let what = "a payload larger than allowed";
-            return Err(Fault::new(ReasonCode::QUOTA_EXCEEDED, what));
-        }
-        Ok(Some(ReasonCode::QUOTA_EXCEEDED))
+        Ok(reason)
     }
 
     /// Finds who gets a client's message, from its last topic if it is the same, and routes it.
@@ -145,11 +157,13 @@ impl Broker {
         now: Time,
         conn: ConnId,
         parts: Parts<'_>,
+        packet_id: Option<PacketId>,
         effects: &mut Effects,
-    ) -> Result<ReasonCode, Fault> {
+    ) -> Result<Option<ReasonCode>, Fault> {
         let topic = parts.topic;
-        if let Some(reason) = self.refuse_payload(conn, &parts)? {
-            return Ok(reason);
+        let limit = self.options.message_size_limit as usize;
+        if limit > 0 && parts.payload.len() > limit {
+            return self.refuse_payload(conn, &parts).map(Some);
         }
         let online = self.online_mut(conn);
         let session = online.session;
@@ -158,10 +172,20 @@ impl Broker {
         let is_known = topic == *last.topic && !topic.is_empty();
         if !is_known || last.generation != generation {
             let topic = topic.as_str();
-            let parsed = Topic::parse(topic).map_err(fault_of)?;
             let mount = self.online(conn).mount_point().len();
+            let parsed = match Topic::parse(topic) {
+                Ok(parsed) if !self.is_beyond(&topic[mount..]) => parsed,
+                // Too long only with its mount point.
+                Ok(_) | Err(Invalid::TooDeep | Invalid::TooLong) => {
+                    return self.refuse_topic(now, conn, parts.qos);
+                }
+                // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
+                Err(Invalid::Empty | Invalid::Nul | Invalid::Wildcard | Invalid::Share) => {
+                    return Err(Fault::malformed("the topic of a PUBLISH is not valid"));
+                }
+            };
             if is_reserved(topic) || is_reserved(&topic[mount..]) {
-                return Ok(self.deny(conn, topic));
+                return Ok(Some(self.deny(conn, topic)));
             }
             self.store.router.matches(parsed, Some(session), &mut last.matches);
             last.topic.clear();
@@ -169,12 +193,43 @@ impl Broker {
             last.generation = generation;
         }
         let reason = if self.allows_all || self.may_publish(conn, &last.topic) {
-            self.spread(now, &last.matches, &mut Source::received(parts, session), effects)
+            let mut source = Source::received(parts, session);
+            let passage = if self.is_limited {
+                self.admit(now, conn, &last.matches, &mut source)
+            } else {
+                Passage::Now
+            };
+            match passage {
+                Passage::Now => {
+                    Some(self.spread(now, Some(conn), &last.matches, &mut source, effects))
+                }
+                Passage::Refused(reason) => Some(reason),
+                Passage::Later(awaited) => {
+                    self.wait(now, conn, packet_id, awaited, &mut source, effects);
+                    None
+                }
+            }
         } else {
-            self.deny(conn, &last.topic)
+            Some(self.deny(conn, &last.topic))
         };
         self.keep_last_topic(conn, last);
         Ok(reason)
+    }
+
+    /// A topic that is well formed, and longer or deeper than is allowed. Who can be told is told
+    /// (5.0, above QoS 0); who would take it for delivered is disconnected.
+    fn refuse_topic(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        qos: QoS,
+    ) -> Result<Option<ReasonCode>, Fault> {
+        self.note_refusal(now, conn, Refusal::Topic);
+        let reason = ReasonCode::TOPIC_NAME_INVALID;
+        if qos > QoS::AtMostOnce && self.online(conn).version == Version::V5 {
+            return Ok(Some(reason));
+        }
+        Err(Fault::new(reason, "a topic that is too long or has too many levels"))
     }
 
     fn keep_last_topic(&mut self, conn: ConnId, mut last: Box<LastTopic>) {
@@ -197,34 +252,56 @@ impl Broker {
     }
 
     /// Keeps what is to be retained and sends to all who match.
-    fn spread(
+    pub(super) fn spread(
         &mut self,
         now: Time,
+        from: Option<ConnId>,
         matches: &Matches,
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) -> ReasonCode {
-        if source.parts.retain {
-            self.retain(source, effects);
-        }
+        let is_kept = !source.parts.retain || self.retain(now, from, source, effects);
         self.route(now, matches, source, effects);
-        if matches.is_empty() { ReasonCode::NO_MATCHING_SUBSCRIBERS } else { ReasonCode::SUCCESS }
+        // At QoS 2 an error would say that nothing was delivered, and free the identifier: who
+        // tries again would double the message for those who have it.
+        if !is_kept && source.parts.qos == QoS::AtLeastOnce {
+            ReasonCode::QUOTA_EXCEEDED
+        } else if matches.is_empty() {
+            ReasonCode::NO_MATCHING_SUBSCRIBERS
+        } else {
+            ReasonCode::SUCCESS
+        }
     }
 
-    /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7].
-    fn retain(&mut self, source: &mut Source<'_>, effects: &mut Effects) {
+    /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]. False if the topic is one too many.
+    fn retain(
+        &mut self,
+        now: Time,
+        from: Option<ConnId>,
+        source: &mut Source<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let topic = source.parts.topic.as_str();
         if source.parts.payload.is_empty() {
-            self.unretain(source.parts.topic.as_str(), effects);
-            return;
+            self.unretain(topic, effects);
+            return true;
         }
-        let message = self.to_retain(source);
+        if let Some(refusal) = self.refuses_retained(topic) {
+            match from {
+                Some(conn) => self.note_refusal(now, conn, refusal),
+                None => self.counters.refuse_one(refusal),
+            }
+            return false;
+        }
+        let message = self.retainable(source);
         self.record(Record::Retained(Rc::clone(&message)), effects);
         self.store.retain(message);
+        true
     }
 
     /// The message as it is retained. What has no expiry of its own may be given one; that it
     /// does not have on its way to those who subscribe already, where it may have to wait longer.
-    fn to_retain(&mut self, source: &mut Source<'_>) -> Rc<Message> {
+    fn retainable(&mut self, source: &mut Source<'_>) -> Rc<Message> {
         let minutes = self.options.retain_expiry_interval;
         if minutes == 0 || source.parts.expiry_interval.is_some() {
             return source.keep(&mut self.store);
@@ -252,7 +329,7 @@ impl Broker {
         let parts = Parts { created: now, ..message.parts() };
         let mut matches = std::mem::take(&mut self.matches);
         self.store.router.matches(topic, Some(publisher), &mut matches);
-        self.spread(now, &matches, &mut Source::new(parts, publisher), effects);
+        self.spread(now, None, &matches, &mut Source::new(parts, publisher), effects);
         self.matches = matches;
     }
 
@@ -276,17 +353,3 @@ impl Broker {
 
 /// A list of matches longer than this is not kept for the next message.
 const LAST_TOPIC_MATCHES_MAX: usize = 4096;
-
-const fn fault_of(invalid: Invalid) -> Fault {
-    match invalid {
-        Invalid::TooDeep => {
-            Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
-        }
-        // Only below a mount point.
-        Invalid::TooLong => Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic too long"),
-        // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
-        Invalid::Empty | Invalid::Nul | Invalid::Wildcard | Invalid::Share => {
-            Fault::malformed("the topic of a PUBLISH is not valid")
-        }
-    }
-}

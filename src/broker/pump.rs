@@ -147,9 +147,10 @@ impl Broker {
 
     /// Counts a message that a connection never takes.
     pub(super) fn note_never(&mut self, conn: ConnId, why: DropReason) {
-        match why {
-            DropReason::OutsideMount => self.note_outside(conn),
-            why => self.counters.drop_one(why),
+        if why == DropReason::OutsideMount {
+            self.note_outside(conn);
+        } else {
+            self.counters.drop_one(why);
         }
     }
 
@@ -182,7 +183,7 @@ impl Broker {
                 None
             }
             (None, _) => {
-                let packet_id = self.store.session_mut(id).outbound_mut().next_id();
+                let packet_id = self.store.session(id).next_id();
                 self.change(id, Change::Sent { packet_id }, effects);
                 Some(packet_id)
             }
@@ -220,7 +221,7 @@ impl Broker {
             (QoS::AtMostOnce, _) => true,
             // Its identifier is in use already.
             (_, true) => online.quota > 0,
-            (_, false) => self.options.has_window(online, self.store.session(id), message.len()),
+            (_, false) => self.options.has_window(online, self.store.session(id), &message.parts()),
         };
         if online.has_room(charge) && may_go { Ok((terms, charge)) } else { Err(Offer::Waits) }
     }

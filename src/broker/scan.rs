@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use super::pump::Offer;
 use super::source::{Terms, identifiers};
+use super::sys::{Kept, is_own, place};
 use super::{Broker, Effects, Timer};
 use crate::message::Message;
 use crate::persistence::Change;
@@ -29,13 +30,31 @@ impl Broker {
                 return;
             };
             let (filter, after) = (filter.clone(), after.clone());
-            if filter.contains(['+', '#']) && !self.may_scan(now) {
+            if filter.contains(['+', '#']) && !self.may_scan(now, &filter) {
                 return self.scan_later(now, id);
             }
             let Some(wanted) = self.subscription(id, &filter) else {
                 self.change(id, Change::CursorDone { filter }, effects);
                 continue;
             };
+            let from = (wanted, after.as_deref());
+            match self.show_kept(now, id, &filter, from, effects) {
+                None => {}
+                Some(Kept::Done) => {
+                    self.change(id, Change::CursorDone { filter }, effects);
+                    continue;
+                }
+                Some(Kept::Waits(at)) => {
+                    if after.as_ref() != Some(&at) {
+                        self.change(id, Change::Cursor { filter, after: Some(at) }, effects);
+                    }
+                    return;
+                }
+                Some(Kept::Paused(at)) => {
+                    self.change(id, Change::Cursor { filter, after: Some(at) }, effects);
+                    return self.scan_later(now, id);
+                }
+            }
             let (batch, scan) = self.retained_after(&filter, after.as_deref());
             let mut last = None;
             for message in &batch {
@@ -49,6 +68,11 @@ impl Broker {
                 last = Some(message.topic().as_str().into());
             }
             match scan {
+                // What the broker itself has comes behind what clients have.
+                Scan::Done if self.options.sys_interval > 0 && is_own(&filter) => {
+                    let after = Some(place(0));
+                    self.change(id, Change::Cursor { filter, after }, effects);
+                }
                 Scan::Done => self.change(id, Change::CursorDone { filter }, effects),
                 Scan::Stopped => self.change(id, Change::Cursor { filter, after: last }, effects),
                 Scan::Paused(at) => {
@@ -80,7 +104,7 @@ impl Broker {
     }
 
     /// Sends one retained message, unless it is not for this session; false if it must wait.
-    fn send_retained(
+    pub(super) fn send_retained(
         &mut self,
         now: Time,
         id: SessionId,
@@ -95,7 +119,7 @@ impl Broker {
             return true;
         }
         let terms = Terms {
-            qos: self.outgoing_qos(options.qos, message.qos),
+            qos: options.qos.min(self.highest_qos(message.qos)),
             // [MQTT-3.3.1-8] of 3.1.1: sent because of a new subscription.
             retain: true,
             identifiers: identifiers(&identifier),
@@ -120,14 +144,14 @@ impl Broker {
     /// Whether topics of retained messages may be looked at for a filter with wildcards, which
     /// counts as done: not behind the back of those that wait for it, and not without end. What
     /// asks for it takes a few bytes, and one packet may hold thousands of them.
-    fn may_scan(&mut self, now: Time) -> bool {
+    fn may_scan(&mut self, now: Time, filter: &str) -> bool {
         if self.scanned.0 != now {
             self.scanned = (now, 0);
         }
         let may = self.scanning.is_empty() && self.scanned.1 < SCANNED_MAX;
         if may {
-            self.scanned.1 +=
-                self.options.retained_budget.min(self.store.router.retained.len()) + 1;
+            let all = self.store.router.retained.len() + self.places_below(filter);
+            self.scanned.1 += self.options.retained_budget.min(all) + 1;
         }
         may
     }

@@ -22,6 +22,8 @@ pub(super) struct Source<'s> {
     kept: Option<Rc<Message>>,
     /// It is the PUBLISH of this event.
     is_received: bool,
+    /// It is the broker's own.
+    pub(super) is_own: bool,
     publisher: Option<SessionId>,
     /// What it takes of a connection, by version and QoS, once it has been worked out; 0 before.
     charges: [u32; 4],
@@ -31,19 +33,26 @@ impl<'s> Source<'s> {
     /// One that nobody keeps yet.
     pub(super) const fn new(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        Self { parts, kept, is_received: false, publisher, charges: [0; 4] }
+        Self { parts, kept, is_received: false, is_own: false, publisher, charges: [0; 4] }
+    }
+
+    /// One that the broker has made itself.
+    pub(super) const fn own(parts: Parts<'s>) -> Self {
+        let (kept, publisher) = (None, None);
+        Self { parts, kept, is_received: false, is_own: true, publisher, charges: [0; 4] }
     }
 
     /// The PUBLISH of this event.
     pub(super) fn received(parts: Parts<'s>, publisher: SessionId) -> Self {
         let (kept, publisher) = (None, Some(publisher));
-        Self { parts, kept, is_received: true, publisher, charges: [0; 4] }
+        Self { parts, kept, is_received: true, is_own: false, publisher, charges: [0; 4] }
     }
 
     /// Kept already.
     pub(super) fn shared(message: &'s Rc<Message>) -> Self {
         let (parts, kept) = (message.parts(), Some(Rc::clone(message)));
-        Self { parts, kept, is_received: false, publisher: None, charges: [0; 4] }
+        let (publisher, is_own) = (None, message.publisher.is_none());
+        Self { parts, kept, is_received: false, is_own, publisher, charges: [0; 4] }
     }
 
     /// The kept copy, made if there is none.
@@ -108,7 +117,7 @@ pub(super) fn charge(version: Version, terms: Terms<'_>, parts: &Parts<'_>, now:
         dup: false,
         qos: terms.qos,
         retain: terms.retain,
-        topic: parts.topic.after(terms.skip.into()),
+        topic: parts.topic.after(terms.skip),
         // Its length does not depend on its value.
         packet_id: (terms.qos > QoS::AtMostOnce).then_some(PacketId::MAX),
         topic_alias: None,

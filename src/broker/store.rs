@@ -16,7 +16,7 @@ use crate::codec::PacketId;
 use crate::crowd;
 use crate::map::{self, Map};
 use crate::message::{Delivery, Message};
-use crate::metrics::Gauge;
+use crate::metrics::{Gauge, Kind};
 use crate::persistence::{Change, GroupChange};
 use crate::router::{GroupId, Router, Subscriber, count};
 use crate::session::{Session, SessionId, Will};
@@ -80,6 +80,11 @@ impl Store {
     /// How many sessions there are.
     pub(super) fn len(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// Sessions have numbers below this.
+    pub(super) fn places(&self) -> usize {
+        self.sessions.capacity()
     }
 
     /// All sessions there are.
@@ -261,14 +266,21 @@ impl Store {
     pub(super) fn retain(&mut self, message: Rc<Message>) {
         if let Some(at) = message.expires() {
             self.expiring.insert((at, message.number), Rc::clone(&message));
+            self.gauge.charge(Kind::Retained, EXPIRING_BYTES);
         }
         let old = self.router.retained.insert(message);
+        if old.is_none() {
+            self.gauge.charge(Kind::Retained, RETAINED_BYTES);
+        }
         self.forget_expiry(old);
     }
 
     /// Forgets the retained message of a topic.
     pub(super) fn unretain(&mut self, topic: &str) {
         let old = self.router.retained.remove(topic);
+        if old.is_some() {
+            self.gauge.release(Kind::Retained, RETAINED_BYTES);
+        }
         self.forget_expiry(old);
     }
 
@@ -277,6 +289,7 @@ impl Store {
             && let Some(at) = old.expires()
         {
             self.expiring.remove(&(at, old.number));
+            self.gauge.release(Kind::Retained, EXPIRING_BYTES);
         }
     }
 
@@ -296,6 +309,12 @@ impl Store {
         self.sessions.contains(id.0 as usize)
     }
 }
+
+/// A place in the index over retained messages: a pointer, in nodes that are two thirds full.
+const RETAINED_BYTES: usize = size_of::<Rc<Message>>() * 3 / 2;
+
+/// A place among those that expire.
+const EXPIRING_BYTES: usize = size_of::<((Time, u64), Rc<Message>)>() * 3 / 2;
 
 /// The changes that concern a session and nothing beside it.
 fn change_alone(session: &mut Session, change: Change) {
@@ -320,18 +339,18 @@ fn change_alone(session: &mut Session, change: Change) {
         Change::Delivered { packet_id, delivery, len } => {
             sent(session, is_kept, packet_id, delivery, len);
         }
-        Change::Received(packet_id) => {
-            let _ = session.outbound_mut().received(packet_id);
-        }
-        Change::Settled(packet_id) => {
-            session.outbound_mut().forget(packet_id);
-        }
-        Change::Taken(packet_id) => {
-            session.inbound_mut().publish(packet_id);
-        }
-        Change::Released(packet_id) => {
-            session.inbound_mut().release(packet_id);
-        }
+        Change::Received(packet_id) => session.change_outbound(|outbound| {
+            let _ = outbound.received(packet_id);
+        }),
+        Change::Settled(packet_id) => session.change_outbound(|outbound| {
+            outbound.forget(packet_id);
+        }),
+        Change::Taken(packet_id) => session.change_inbound(|inbound| {
+            inbound.publish(packet_id);
+        }),
+        Change::Released(packet_id) => session.change_inbound(|inbound| {
+            inbound.release(packet_id);
+        }),
         Change::WillSet(message, delay_interval) => {
             session.rare_mut().will = Some(Will { message, delay_interval });
         }
@@ -367,7 +386,7 @@ fn sent(
         delivery.message = None;
     }
     let qos = delivery.qos;
-    session.outbound_mut().send(packet_id, qos, delivery, len);
+    session.change_outbound(|outbound| outbound.send(packet_id, qos, delivery, len));
 }
 
 /// For `server::sizes`.

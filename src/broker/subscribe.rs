@@ -5,13 +5,14 @@
 //! Never sends retained messages itself: a subscription that is owed them gets a cursor.
 
 use super::names::{mounted, root};
+use super::sys::is_own;
 use super::target::{SUBSCRIBE, UNSUBSCRIBE};
 use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{
     self, Packet, PacketId, ReasonCode, RetainHandling, SubAck, Subscribe, SubscribeOptions,
     UnsubAck, Unsubscribe, Version,
 };
-use crate::metrics::DropReason;
+use crate::metrics::{DropReason, Refusal};
 use crate::persistence::{Change, GroupChange, Record};
 use crate::router::GroupId;
 use crate::session::{Access, SessionId};
@@ -32,7 +33,7 @@ impl Broker {
     ) -> Result<(), Fault> {
         let mut wanted = Vec::with_capacity(subscribe.filters.len());
         for (text, options) in &subscribe.filters {
-            let filter = parse(text)?;
+            let filter = parse(text)?.filter(|filter| !self.is_beyond(filter.pattern()));
             if filter.is_some_and(|filter| filter.share().is_some()) && options.no_local {
                 // [MQTT-3.8.3-4].
                 return Err(Fault::protocol("No Local on a shared subscription"));
@@ -44,10 +45,16 @@ impl Broker {
         let mut reasons = Vec::with_capacity(wanted.len());
         for (filter, options) in wanted {
             reasons.push(match filter {
-                Some(filter) => self.subscribe_to(conn, filter, options, identifier, effects),
-                None => failure(self.online(conn).version, options),
+                Some(filter) => {
+                    self.subscribe_to(now, conn, filter, (options, identifier), effects)
+                }
+                None => {
+                    self.note_refusal(now, conn, Refusal::Filter);
+                    failure(self.online(conn).version, options, ReasonCode::TOPIC_FILTER_INVALID)
+                }
             });
         }
+        self.know(now);
         let session = self.online(conn).session;
         let packet_id = subscribe.packet_id;
         let answer = SubAck { packet_id, reasons, properties: None };
@@ -75,34 +82,35 @@ impl Broker {
     /// Subscribes to a filter of a client's; says what SUBACK says.
     fn subscribe_to(
         &mut self,
+        now: Time,
         conn: ConnId,
         filter: Filter<'_>,
-        options: SubscribeOptions,
-        identifier: u32,
+        (options, identifier): (SubscribeOptions, u32),
         effects: &mut Effects,
     ) -> ReasonCode {
         let online = self.online(conn);
+        let wanted = (options, identifier);
         if !online.is_mounted() {
-            return self.subscribe_one(conn, (filter, 0), options, identifier, effects);
+            return self.subscribe_one(now, conn, (filter, 0), wanted, effects);
         }
         let (mount, version) = (online.mount_point(), online.version);
         let whole = mounted(mount, filter);
         match parse_mounted(&whole, filter) {
             Some(filter) => {
                 let root = root(mount, filter);
-                self.subscribe_one(conn, (filter, root), options, identifier, effects)
+                self.subscribe_one(now, conn, (filter, root), wanted, effects)
             }
-            None => failure(version, options),
+            None => failure(version, options, ReasonCode::TOPIC_FILTER_INVALID),
         }
     }
 
     /// Subscribes to one filter, which may be mounted; says what SUBACK says.
     fn subscribe_one(
         &mut self,
+        now: Time,
         conn: ConnId,
         (filter, root): (Filter<'_>, u16),
-        mut options: SubscribeOptions,
-        identifier: u32,
+        (mut options, identifier): (SubscribeOptions, u32),
         effects: &mut Effects,
     ) -> ReasonCode {
         let online = self.online(conn);
@@ -114,10 +122,7 @@ impl Broker {
         {
             let (who, what) = (name(&online.identity), Shown(filter.as_str()));
             log::info!("Client {who} may not subscribe to {what}.");
-            return match version {
-                Version::V5 => ReasonCode::NOT_AUTHORIZED,
-                Version::V31 | Version::V311 => failure(version, options),
-            };
+            return failure(version, options, ReasonCode::NOT_AUTHORIZED);
         }
         if online.is_bridge && version < Version::V5 && filter.share().is_none() {
             options.no_local = true;
@@ -126,6 +131,11 @@ impl Broker {
         let held = self.store.router.find(filter);
         let subscriptions = &self.store.session(session).subscriptions;
         let is_new = held.is_none_or(|held| subscriptions.find((held.node, held.group)).is_none());
+        if is_new && let Some(refusal) = self.refuses_subscription(subscriptions.len()) {
+            self.note_refusal(now, conn, refusal);
+            return failure(version, options, ReasonCode::QUOTA_EXCEEDED);
+        }
+        let online = self.online(conn);
         let group = self.store.router.group_number(filter);
         let (who, qos) = (Shown(&online.identity.client_id), options.qos as u8);
         log::debug!(target: SUBSCRIBE, "{who} {qos} {}", Shown(filter.as_str()));
@@ -159,7 +169,7 @@ impl Broker {
             Ok(topic) => retained.get(topic.as_str()).is_some(),
             Err(_) => !retained.is_empty(),
         };
-        wants && has
+        wants && (has || self.options.sys_interval > 0 && is_own(filter.pattern()))
     }
 
     /// The first member that outlives its connection makes what waits durable.
@@ -288,9 +298,9 @@ fn parse_mounted<'m>(whole: &'m str, filter: Filter<'_>) -> Option<Filter<'m>> {
 }
 
 /// What SUBACK says of a filter that is not granted.
-const fn failure(version: Version, options: SubscribeOptions) -> ReasonCode {
+const fn failure(version: Version, options: SubscribeOptions, why: ReasonCode) -> ReasonCode {
     match version {
-        Version::V5 => ReasonCode::TOPIC_FILTER_INVALID,
+        Version::V5 => why,
         Version::V311 => ReasonCode::UNSPECIFIED_ERROR,
         // 3.1 has no word for it.
         Version::V31 => granted(options),

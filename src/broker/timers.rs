@@ -24,6 +24,8 @@ pub(super) enum Timer {
     Session(u64),
     /// Retained messages that one go did not reach.
     Scan,
+    /// Subscriptions that are still to be logged.
+    List,
 }
 
 /// A [`Timer`] in eight bytes, its kind in the upper two bits: an entry of the set has 16 bytes
@@ -34,12 +36,14 @@ struct Packed(u64);
 impl Packed {
     const SESSION: u64 = 1 << 62;
     const SCAN: u64 = 2 << 62;
+    const LIST: u64 = 3 << 62;
 
     fn timer(self) -> Timer {
         match u32::try_from(self.0) {
             Ok(slot) => Timer::Link(slot),
             Err(_) if self.0 < Self::SCAN => Timer::Session(self.0 & (Self::SESSION - 1)),
-            Err(_) => Timer::Scan,
+            Err(_) if self.0 < Self::LIST => Timer::Scan,
+            Err(_) => Timer::List,
         }
     }
 }
@@ -50,6 +54,7 @@ impl From<Timer> for Packed {
             Timer::Link(slot) => Self(u64::from(slot)),
             Timer::Session(number) => Self(Self::SESSION | number),
             Timer::Scan => Self(Self::SCAN),
+            Timer::List => Self(Self::LIST),
         }
     }
 }
@@ -106,7 +111,8 @@ mod tests {
     fn a_packed_timer_is_the_same_timer() {
         let numbers = [0, 1, u64::from(u32::MAX), (1 << 62) - 1];
         let slots = [0, 1, u32::MAX].map(Timer::Link);
-        for timer in numbers.map(Timer::Session).into_iter().chain(slots).chain([Timer::Scan]) {
+        let others = [Timer::Scan, Timer::List];
+        for timer in numbers.map(Timer::Session).into_iter().chain(slots).chain(others) {
             assert_eq!(Packed::from(timer).timer(), timer);
         }
     }

@@ -16,9 +16,11 @@ use log::{debug, info};
 
 use super::link::Link;
 use super::shown::{NOBODY, Shown};
-use super::{Broker, ConnId, Effect, Effects, Event, MessageRef, Outgoing, Target};
+use super::{Broker, ConnId, Effect, Effects, Event, MessageRef, Outgoing, Target, Timer};
 use crate::codec::{Incoming, Packet, PacketId, PublishRef, QoS};
 use crate::message::Parts;
+use crate::router::count;
+use crate::session::{Held, SessionId};
 use crate::time::Time;
 
 /// What a line says of a PUBLISH.
@@ -160,7 +162,7 @@ impl Broker {
             qos: target.qos,
             retain: target.retain,
             packet_id: target.packet_id,
-            topic: parts.topic.after(target.skip.into()).as_str(),
+            topic: parts.topic.after(target.skip).as_str(),
             len: parts.payload.len(),
         };
         debug!("Sending PUBLISH to {} ({publish})", self.who(target.conn));
@@ -175,23 +177,59 @@ impl Broker {
         })
     }
 
-    /// Logs every subscription: a line for each, in the order of filters and client ids.
-    pub fn log_subscriptions(&self) {
-        let mut all = Vec::with_capacity(self.subscriptions());
-        for (id, session) in self.store.iter() {
-            for held in session.subscriptions.as_slice() {
-                let Some(subscriber) = self.store.router.subscriber(id, *held) else { continue };
-                let filter = self.store.router.filter(*held);
-                all.push((filter, &session.client_id, subscriber.options.qos as u8));
-            }
-        }
-        all.sort_unstable();
-        info!("Subscription tree: {} subscriptions of {} sessions", all.len(), self.sessions());
-        for (filter, client, qos) in all {
-            info!("Subscription tree: {} {qos} {}", Shown(client), Shown(&filter));
+    /// Begins to log every subscription: a line for each, session by session and some at a time,
+    /// so that everybody is served meanwhile. Who subscribes meanwhile may be missed.
+    pub fn log_subscriptions(&mut self, now: Time) {
+        let (subscriptions, sessions) = (self.subscriptions(), self.sessions());
+        info!("Subscription tree: {subscriptions} subscriptions of {sessions} sessions");
+        if self.listing.replace((0, 0)).is_none() {
+            self.timers.arm(now, Timer::List);
         }
     }
+
+    /// Goes on logging subscriptions.
+    pub(super) fn on_list_due(&mut self, now: Time) {
+        let Some((mut place, mut start)) = self.listing.take() else { return };
+        let (mut lines, mut looked) = (0, 0);
+        while place < self.store.places() {
+            let id = SessionId(count(place));
+            let subscriptions = if self.store.contains(id) {
+                self.store.session(id).subscriptions.as_slice()
+            } else {
+                &[]
+            };
+            for held in subscriptions.iter().skip(start) {
+                if lines == LINES {
+                    return self.list_later(now, place, start);
+                }
+                (lines, start) = (lines + 1, start + 1);
+                self.log_subscription(id, *held);
+            }
+            (place, start, looked) = (place + 1, 0, looked + 1);
+            if looked == PLACES {
+                return self.list_later(now, place, start);
+            }
+        }
+    }
+
+    fn list_later(&mut self, now: Time, place: usize, start: usize) {
+        self.listing = Some((place, start));
+        self.timers.arm(now.plus_ms(1), Timer::List);
+    }
+
+    fn log_subscription(&self, id: SessionId, held: Held) {
+        let Some(subscriber) = self.store.router.subscriber(id, held) else { return };
+        let filter = self.store.router.filter(held);
+        let (client, qos) = (&self.store.session(id).client_id, subscriber.options.qos as u8);
+        info!("Subscription tree: {} {qos} {}", Shown(client), Shown(&filter));
+    }
 }
+
+/// Subscriptions logged in one go: no more than wait to be published where that is wanted.
+const LINES: usize = 200;
+
+/// Places of sessions looked at in one go.
+const PLACES: usize = 10_000;
 
 impl fmt::Display for Publish<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

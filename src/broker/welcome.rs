@@ -57,6 +57,7 @@ impl Broker {
             resume: has_window.then(|| Box::new(Resume { after: None })),
             names: Names::at(listener),
             last_topic: None,
+            brake: None,
         }
     }
 

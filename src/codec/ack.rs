@@ -42,6 +42,12 @@ impl AckKind {
     pub const fn name(self) -> &'static str {
         self.packet_type().name()
     }
+
+    /// The number of its type in the standard.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        self.packet_type() as u8
+    }
 }
 
 #[inline]

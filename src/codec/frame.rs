@@ -176,6 +176,10 @@ impl Decoder {
     /// Keeps the rest of a read that was interrupted: it comes before the next input. What is
     /// kept is not bounded here.
     pub fn keep(&mut self, rest: &[u8]) {
+        if rest.is_empty() && !self.is_idle() {
+            // Nothing new: what is there stays where it is, however often this happens.
+            return;
+        }
         if self.is_idle() {
             self.partial = rest.to_vec();
         } else {

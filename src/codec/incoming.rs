@@ -57,6 +57,17 @@ impl Incoming<'_> {
             Self::Other(packet) => packet.name(),
         }
     }
+
+    /// The number of its type in the standard.
+    #[must_use]
+    pub fn number(&self) -> u8 {
+        match self {
+            Self::Publish(_) => PacketType::Publish as u8,
+            Self::Ack(kind, _) => kind.number(),
+            Self::PingReq => PacketType::PingReq as u8,
+            Self::Other(packet) => packet.number(),
+        }
+    }
 }
 
 /// Who sent it. What is wrong in a packet only because of its sender is found here too.

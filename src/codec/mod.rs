@@ -35,6 +35,7 @@ pub use error::{EncodeError, Error};
 pub use frame::{Decoder, Limits};
 pub use head::PublishHead;
 pub use incoming::Incoming;
+pub(crate) use kind::PacketType;
 pub use packet::*;
 pub use property::{Property, PropertyId, PropertyValue};
 pub use publish::{PropertiesRef, PublishRef, read_publish_properties, write_forwardable};

@@ -126,6 +126,18 @@ const fn no_topic(version: Version) -> Error {
 }
 
 impl PublishRef<'_> {
+    /// Bytes of the whole packet, first byte to last.
+    #[must_use]
+    pub const fn packet_len(&self, version: Version) -> usize {
+        let properties = match version {
+            Version::V5 => varint_len(self.properties.raw.len()) + self.properties.raw.len(),
+            Version::V31 | Version::V311 => 0,
+        };
+        let packet_id = if self.packet_id.is_some() { 2 } else { 0 };
+        let body = 2 + self.topic.len() + packet_id + properties + self.payload.len();
+        1 + varint_len(body) + body
+    }
+
     /// A copy that owns what it holds.
     ///
     /// # Panics

@@ -52,8 +52,15 @@ impl<'a> Text<'a> {
 
     /// What is left without its first `len` bytes, which end with a character.
     #[must_use]
-    pub fn after(self, len: usize) -> Self {
-        Self(self.0.get(len..).unwrap_or_default())
+    #[inline]
+    pub fn after(self, len: u16) -> Self {
+        if len == 0 { self } else { self.cut(len) }
+    }
+
+    /// Apart, so that what is usual costs a comparison.
+    #[cold]
+    fn cut(self, len: u16) -> Self {
+        Self(self.0.get(len.into()..).unwrap_or_default())
     }
 
     /// Bytes.

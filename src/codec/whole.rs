@@ -174,6 +174,12 @@ impl Packet {
         self.packet_type().name()
     }
 
+    /// The number of its type in the standard.
+    #[must_use]
+    pub const fn number(&self) -> u8 {
+        self.packet_type() as u8
+    }
+
     pub(crate) const fn packet_type(&self) -> PacketType {
         match self {
             Self::Connect(_) => PacketType::Connect,

@@ -121,7 +121,7 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("max_message_rate", "5", "5", "5/s", "messages, a number up to"),
     ("max_byte_rate", "18446744073709551615", "18446744073709551615", "1k", "bytes, or 0"),
     ("max_subscriptions", "5", "5", "+5", "subscriptions, a number up to"),
-    ("max_topic_levels", "8", "8", "0", "levels, a number from 1 to 65535"),
+    ("max_topic_levels", "8", "8", "201", "levels, a number from 1 to 200"),
     ("max_topic_length", "100", "100", "0", "bytes, a number from 1 to 65535"),
     ("max_clientid_length", "23", "23", "22", "bytes, a number from 23 to 65535"),
     ("max_retained_messages", "5", "5", "x", "messages, a number up to"),

@@ -16,7 +16,7 @@ use crate::codec::{QoS, SubscribeOptions, Text};
 use crate::few::{Few, Keyed};
 use crate::map::{Map, map};
 use crate::message::Message;
-use crate::metrics::Gauge;
+use crate::metrics::{Charge, Gauge, Kind};
 use crate::session::{Held, SessionId};
 use crate::topic_matcher::{Filter, NodeId, Topic, Topics, Tree};
 
@@ -137,6 +137,10 @@ pub struct Router {
     /// Retained messages by topic.
     pub retained: Topics<Rc<Message>>,
     subscriptions: usize,
+    /// The tree of filters, and each subscription at both of its ends.
+    charge: Charge,
+    /// How many of them are shared.
+    shared: usize,
     /// Bytes of the mount point in front of a subscription's pattern, where a wildcard follows it:
     /// there its client's names begin.
     roots: Map<(SessionId, NodeId, u32), u16>,
@@ -154,6 +158,8 @@ impl Router {
             next_group: 1,
             retained: Topics::new(),
             subscriptions: 0,
+            charge: Charge::new(gauge, Kind::Subscription, 0),
+            shared: 0,
             roots: map(seed),
             gauge: Rc::clone(gauge),
         }
@@ -163,6 +169,18 @@ impl Router {
     #[must_use]
     pub const fn subscriptions(&self) -> usize {
         self.subscriptions
+    }
+
+    /// How many of the subscriptions are shared.
+    #[must_use]
+    pub const fn shared(&self) -> usize {
+        self.shared
+    }
+
+    /// Whether there is a filter whose first level is `level`, shared or not.
+    #[must_use]
+    pub fn has_below(&self, level: &str) -> bool {
+        self.tree.has_below(level)
     }
 
     /// Changes whenever the answer of [`matches`](Self::matches) may.
@@ -190,6 +208,8 @@ impl Router {
             (Held { node, group: 0 }, direct.insert(subscriber))
         };
         self.subscriptions += usize::from(old.is_none());
+        self.weigh();
+        self.shared += usize::from(old.is_none() && held.group != 0);
         (held, old.is_none())
     }
 
@@ -206,11 +226,19 @@ impl Router {
             removed
         };
         self.subscriptions -= usize::from(removed.is_some());
+        self.shared -= usize::from(removed.is_some() && held.group != 0);
         self.set_root(session, held, 0);
         let subscribers = self.tree.value(held.node);
         if subscribers.direct.is_empty() && subscribers.groups.is_empty() {
             self.tree.prune(held.node);
         }
+        self.weigh();
+    }
+
+    fn weigh(&mut self) {
+        let tree = if self.tree.is_empty() { 0 } else { self.tree.bytes() };
+        let each = size_of::<Subscriber>() + size_of::<Held>();
+        self.charge.set(tree + self.subscriptions * each);
     }
 
     /// Says of a subscription whose pattern has a wildcard right behind a mount point how long that
@@ -281,7 +309,8 @@ impl Router {
                 let held = Held { node, group: 0 };
                 // [MQTT-3.8.3-3] of 5.0.
                 let is_own = options.no_local && Some(session) == publisher;
-                if !is_own && !(may_hide && self.hides(session, held, topic.as_str().into())) {
+                let hides = || may_hide && self.hides(session, held, topic.as_str().into());
+                if !(is_own || hides()) {
                     matches.found.push(*subscriber);
                 }
             }

@@ -1,8 +1,8 @@
 //! What the loop does beside serving clients: signals, the log, the service manager.
 //!
 //! Owns: [`Attendance`], which knows what is to be done and when the loop has to wake for it: for
-//! a sign of life that the manager wants, and once after a flood of one line. Never for anything
-//! else.
+//! a sign of life that the manager wants, once after a flood of one line, and at once for a line
+//! that is to be published. Never for anything else.
 //!
 //! Never touches a connection.
 
@@ -68,7 +68,11 @@ impl Attendance {
     }
 
     /// Does what signals want, but for what it takes the loop to do.
-    pub(super) fn requests<S: Socket, D: Disk>(&mut self, hub: &Hub<S, D>) -> Wanted {
+    pub(super) fn requests<S: Socket, D: Disk>(
+        &mut self,
+        now: Time,
+        hub: &mut Hub<S, D>,
+    ) -> Wanted {
         let mut wanted = Wanted::default();
         if !mem::take(&mut self.is_called) {
             return wanted;
@@ -79,7 +83,7 @@ impl Attendance {
                 Request::Reload => wanted.reload = true,
                 Request::Reopen => self.reopen(),
                 Request::Save => info!("There is nothing to save: state is in memory only"),
-                Request::Tree => hub.broker().log_subscriptions(),
+                Request::Tree => hub.log_subscriptions(now),
             }
         }
         wanted
@@ -98,6 +102,20 @@ impl Attendance {
         if let Some(manager) = &mut self.manager {
             manager.ready(now, status(hub.len(), hub.broker()));
         }
+    }
+
+    /// Publishes the lines that were logged for it since the last time. What is logged because of
+    /// that is not published: it would be the cause of itself.
+    pub(super) fn publish<S: Socket, D: Disk>(&self, now: Time, hub: &mut Hub<S, D>) {
+        let Some(logger) = &self.logger else { return };
+        if !logger.has_topic_lines() {
+            return;
+        }
+        logger.mute_topics(true);
+        while let Some(line) = logger.next_topic_line() {
+            hub.publish_line(now, line.topic, &line.text);
+        }
+        logger.mute_topics(false);
     }
 
     fn reopen(&self) {
@@ -124,7 +142,9 @@ impl Attendance {
             manager.turned(now, status(connections, broker));
             manager.nap(now)
         });
-        log_nap.into_iter().chain(manager_nap).min()
+        let has_lines = self.logger.as_ref().is_some_and(Logger::has_topic_lines);
+        let line_nap = has_lines.then_some(Duration::ZERO);
+        log_nap.into_iter().chain(manager_nap).chain(line_nap).min()
     }
 }
 

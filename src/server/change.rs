@@ -138,12 +138,13 @@ impl Change {
     }
 
     /// Stops those from listening that are about to go and have the port of `place`; whether
-    /// there were any.
+    /// there were any. One that was handed over is not the broker's to stop.
     fn make_way(&mut self, doors: &Doors<Entrance>, place: &Place) -> bool {
         let before = self.muted.len();
         let port = place.address().map(|address| address.port());
         for (number, _, door) in doors.iter() {
-            let is_in_the_way = door.address().map(|address| address.port()) == port;
+            let has_port = door.address().map(|address| address.port()) == port;
+            let is_in_the_way = has_port && !door.is_shared;
             if self.closing.contains(&number) && is_in_the_way && !self.muted.contains(&number) {
                 door.mute();
                 self.muted.push(number);

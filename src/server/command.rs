@@ -7,7 +7,6 @@
 
 use getopts::Matches;
 
-use super::ServerConfig;
 use super::files::Disk;
 use crate::cli::{self, Usage};
 use crate::config::{
@@ -71,8 +70,7 @@ impl CommandLine {
             None => Reading { config: config::without_file(&self.fallback), warnings: Vec::new() },
         };
         self.override_settings(&mut reading.config);
-        let lacks = ServerConfig::lacks(&reading.config);
-        if lacks.is_empty() { Ok(reading) } else { Err(lacks) }
+        Ok(reading)
     }
 
     /// What the command line says goes before what the file says.

@@ -1,8 +1,7 @@
 //! From a configuration to a server.
 //!
-//! Owns: what each setting means to the server, where names are looked up, the numbers of
-//! listeners, and which settings the server does not know yet: a configuration with those is
-//! refused, never used by half.
+//! Owns: what each setting means to the server, where names are looked up, and the numbers of
+//! listeners.
 //!
 //! A listener keeps its number for as long as it is the same, whatever a reload does to others,
 //! since that number is what its connections are known by. A number that has become free is used
@@ -22,7 +21,7 @@ use super::place::{Listening, Place};
 use crate::auth::Anonymous;
 use crate::broker::{ListenerOptions, Options, Overflow};
 use crate::codec::Version;
-use crate::config::{Address, Config, Limits, Listener, LogDest, QueueOverflow};
+use crate::config::{Address, Config, Limits, Listener, QueueOverflow};
 
 /// What a configuration means to a server.
 #[derive(Debug)]
@@ -35,19 +34,6 @@ pub(super) struct Plan {
 }
 
 impl ServerConfig {
-    /// What `config` asks for that this server cannot do yet; empty if it can do everything.
-    #[must_use]
-    pub fn lacks(config: &Config) -> Vec<String> {
-        let mut lacks = Vec::new();
-        if config.limits.queue_overflow == QueueOverflow::Refuse {
-            lacks.push("queue_overflow refuse is not supported by this build yet".into());
-        }
-        if config.log.destinations.contains(&LogDest::Topic) {
-            lacks.push("log_dest topic is not supported by this build yet".into());
-        }
-        lacks
-    }
-
     /// The server of a configuration, and who lets its clients in. Names are looked up.
     ///
     /// # Errors
@@ -99,7 +85,7 @@ impl Plan {
             max_connection_rate: limits.max_connection_rate,
             connect_timeout: Duration::from_secs(limits.connect_timeout.into()),
             no_delay: config.daemon.tcp_nodelay,
-            options: options(limits),
+            options: Options { sys_interval: config.daemon.sys_interval, ..options(limits) },
             ..ServerConfig::default()
         };
         let options = |listener: &Listener| Arc::new(listener_options(listener));
@@ -186,7 +172,8 @@ fn options(limits: &Limits) -> Options {
         overflow: match limits.queue_overflow {
             QueueOverflow::DropOld => Overflow::DropOldest,
             QueueOverflow::Disconnect => Overflow::Disconnect,
-            QueueOverflow::DropNew | QueueOverflow::Refuse => Overflow::DropNewest,
+            QueueOverflow::DropNew => Overflow::DropNewest,
+            QueueOverflow::Refuse => Overflow::Refuse,
         },
         queue_qos0_messages: limits.queue_qos0_messages,
         max_keep_alive: limits.max_keepalive,

@@ -47,8 +47,8 @@ impl Pace {
     }
 
     /// Gives back what was taken and not used.
-    pub(super) const fn give_back(&mut self) {
-        self.allowance += ONE;
+    pub(super) fn give_back(&mut self) {
+        self.allowance = (self.allowance + ONE).min(full(self.rate));
     }
 
     /// When the next one may be taken, at the earliest; for one that may not be taken now.
@@ -100,5 +100,16 @@ mod tests {
     fn without_a_limit_nobody_waits() {
         let mut pace = Pace::new(0);
         assert!((0..10_000).all(|_| pace.take(Time::from_ms(5))));
+    }
+
+    #[test]
+    fn what_is_given_back_may_be_taken_again() {
+        let (mut pace, now) = (Pace::new(1), Time::from_ms(1_000_000));
+        assert!(pace.take(now) && !pace.take(now));
+        pace.give_back();
+        assert!(pace.take(now) && !pace.take(now));
+        pace.give_back();
+        pace.give_back();
+        assert!(pace.take(now) && !pace.take(now), "it never holds more than it may");
     }
 }

@@ -113,8 +113,11 @@ impl Running {
     fn run(mut self, poll: &mut Poll) -> io::Result<()> {
         let clock = Clock::start();
         let mut events = Events::with_capacity(EVENTS);
+        let begin = clock.now();
+        self.hub.begin(begin);
         // Whoever stopped it before it ran has woken the poll already.
-        let mut timeout = self.attendance.ready(clock.now(), self.hub.broker());
+        let attended = self.attendance.ready(begin, self.hub.broker());
+        let mut timeout = self.hub.turn(begin).into_iter().chain(attended).min();
         loop {
             match poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
@@ -125,7 +128,7 @@ impl Running {
                 self.notice(event);
             }
             self.accept(now, poll.registry());
-            let wanted = self.attendance.requests(&self.hub);
+            let wanted = self.attendance.requests(now, &mut self.hub);
             self.signalled += wanted.stops;
             if wanted.reload {
                 self.reload(now, poll.registry());
@@ -138,6 +141,7 @@ impl Running {
             if self.is_done(now) {
                 return Ok(());
             }
+            self.attendance.publish(now, &mut self.hub);
             let nap = self.hub.turn(now);
             if self.stop_by.is_some() && self.hub.is_empty() {
                 return Ok(());

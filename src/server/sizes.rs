@@ -26,15 +26,17 @@ const CONNECTION: &[Row] = &[
     ("connection, of the loop", size_of::<Connection<ClientSocket>>(), 112),
     ("  decoder, in it", size_of::<Decoder>(), 40),
     ("  output, in it", size_of::<Output>(), 32),
-    ("link, of the broker", Broker::LINK_BYTES, 176),
-    ("  what is known once it is let in, in it", Broker::ONLINE_BYTES, 160),
+    ("link, of the broker", Broker::LINK_BYTES, 184),
+    ("  what is known once it is let in, in it", Broker::ONLINE_BYTES, 168),
     ("before it is let in", Broker::JUDGING_BYTES, 304),
     ("if there is more than packets on it", size_of::<Stream>(), 160),
     ("  its WebSocket", Stream::WEB_BYTES, 96),
     ("  its TLS, without keys", Stream::TLS_BYTES, 1300),
     ("if it publishes", Broker::LAST_TOPIC_BYTES, 128),
+    ("if it has come near a limit", Broker::BRAKE_BYTES, 56),
+    ("while its PUBLISH waits for room", Broker::WAIT_BYTES, 48),
     ("if it has a deadline", Broker::TIMER_BYTES, 16),
-    ("while something waits to be written", Output::BUFFERS_BYTES, 120),
+    ("while something waits to be written", Output::BUFFERS_BYTES, 128),
     ("if it was given topic aliases", Output::ALIASES_BYTES, 24),
 ];
 
@@ -43,7 +45,7 @@ const SESSION: &[Row] = &[
     ("if something waits", size_of::<Queue>(), 80),
     ("if QoS 1 or 2 was sent", size_of::<Outbound<Delivery>>(), 56),
     ("if QoS 2 was received", size_of::<Inbound>(), 32),
-    ("if it has a Will or something else that is rare", size_of::<Rare>(), 56),
+    ("if it has a Will or something else that is rare", size_of::<Rare>(), 64),
 ];
 
 const SUBSCRIPTION: &[Row] = &[

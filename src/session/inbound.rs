@@ -50,6 +50,12 @@ impl Inbound {
         place.is_ok()
     }
 
+    /// Bytes it takes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.taken.capacity() * size_of::<u16>()
+    }
+
     /// How many are open.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -92,6 +92,12 @@ impl<T> Outbound<T> {
         self.in_use >= 65_535
     }
 
+    /// Bytes it takes, without what lies behind its items.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        size_of::<Self>() + self.slots.capacity() * size_of::<Slot<T>>()
+    }
+
     /// The identifier the next [`send`](Self::send) will use.
     ///
     /// # Panics

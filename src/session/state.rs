@@ -82,11 +82,14 @@ pub struct Rare {
     pub will: Option<Will>,
     /// Retained messages still to be sent, a filter at a time.
     pub cursors: Cursors,
+    /// Messages it has lost for want of room in its queue.
+    pub dropped: u64,
 }
 
 impl Rare {
     fn is_empty(&self) -> bool {
-        self.groups.is_empty() && self.will.is_none() && self.cursors.is_empty()
+        let is_plain = self.groups.is_empty() && self.will.is_none() && self.cursors.is_empty();
+        is_plain && self.dropped == 0
     }
 }
 
@@ -113,7 +116,9 @@ impl Session {
 
     /// Bytes it takes, as the gauge counts them.
     fn weight(&self) -> usize {
-        size_of::<Self>() + self.client_id.len()
+        let outbound = self.outbound.as_ref().map_or(0, |outbound| outbound.weight());
+        let inbound = self.inbound.as_ref().map_or(0, |inbound| inbound.weight());
+        size_of::<Self>() + self.client_id.len() + outbound + inbound
     }
 
     /// Whether it outlives its connection, so that its changes are recorded.
@@ -138,6 +143,12 @@ impl Session {
     #[must_use]
     pub fn will(&self) -> Option<&Will> {
         self.rare.as_ref()?.will.as_ref()
+    }
+
+    /// Messages it has lost for want of room in its queue.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.rare.as_ref().map_or(0, |rare| rare.dropped)
     }
 
     /// Retained messages still to be sent, if there are any.
@@ -191,14 +202,33 @@ impl Session {
         self.queue.get_or_insert_with(|| Box::new(Queue::new(gauge)))
     }
 
-    /// Its sending window, made if there is none.
-    pub fn outbound_mut(&mut self) -> &mut Outbound<Delivery> {
-        self.outbound.get_or_insert_with(Box::default)
+    /// The identifier of the next message above QoS 0.
+    #[must_use]
+    pub fn next_id(&self) -> PacketId {
+        let first = || Outbound::<Delivery>::default().next_id();
+        self.outbound.as_ref().map_or_else(first, |outbound| outbound.next_id())
     }
 
-    /// Its receiving window, made if there is none.
-    pub fn inbound_mut(&mut self) -> &mut Inbound {
-        self.inbound.get_or_insert_with(Box::default)
+    /// Changes its sending window, made if there is none.
+    pub fn change_outbound(&mut self, change: impl FnOnce(&mut Outbound<Delivery>)) {
+        let outbound = self.outbound.get_or_insert_with(|| {
+            self.gauge.charge(Kind::Session, size_of::<Outbound<Delivery>>());
+            Box::default()
+        });
+        let before = outbound.weight();
+        change(outbound);
+        reweigh(&self.gauge, before, outbound.weight());
+    }
+
+    /// Changes its receiving window, made if there is none.
+    pub fn change_inbound(&mut self, change: impl FnOnce(&mut Inbound)) {
+        let inbound = self.inbound.get_or_insert_with(|| {
+            self.gauge.charge(Kind::Session, size_of::<Inbound>());
+            Box::default()
+        });
+        let before = inbound.weight();
+        change(inbound);
+        reweigh(&self.gauge, before, inbound.weight());
     }
 
     /// What was sent and is not settled, oldest first.
@@ -214,6 +244,13 @@ impl Session {
         if self.rare.as_ref().is_some_and(|rare| rare.is_empty()) {
             self.rare = None;
         }
+    }
+}
+
+fn reweigh(gauge: &Gauge, before: usize, after: usize) {
+    if before != after {
+        gauge.charge(Kind::Session, after);
+        gauge.release(Kind::Session, before);
     }
 }
 

@@ -127,6 +127,12 @@ impl<V: Default> Tree<V> {
         self.nodes[id].value.as_ref().and_then(|_| NodeId::new(id))
     }
 
+    /// Whether any filter has `level` as its first.
+    #[must_use]
+    pub fn has_below(&self, level: &str) -> bool {
+        self.child(ROOT, level).is_some()
+    }
+
     /// The value of a filter. Panics if it was pruned.
     #[must_use]
     pub fn value(&self, id: NodeId) -> &V {

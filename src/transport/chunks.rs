@@ -32,6 +32,8 @@ pub(super) struct Chunks {
     taken: usize,
     /// Sum of the payloads of `splices`.
     spliced: usize,
+    /// Packets that came; that one of them has left is not known before all have.
+    packets: usize,
 }
 
 /// A payload that stands where `bytes` has reached `at`.
@@ -48,6 +50,17 @@ const SLICES: usize = 128;
 const COMPACT_FROM: usize = 64 << 10;
 
 impl Chunks {
+    /// Where a packet more is appended.
+    pub(super) const fn begin(&mut self) -> &mut BytesMut {
+        self.packets += 1;
+        &mut self.bytes
+    }
+
+    /// How many packets wait: as many as came, unless none waits.
+    pub(super) const fn packets(&self) -> usize {
+        self.packets
+    }
+
     /// Where heads and small payloads are appended.
     pub(super) const fn buffer(&mut self) -> &mut BytesMut {
         &mut self.bytes
@@ -78,7 +91,7 @@ impl Chunks {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.splices.clear();
-        (self.start, self.taken, self.spliced) = (0, 0, 0);
+        (self.start, self.taken, self.spliced, self.packets) = (0, 0, 0, 0);
     }
 
     /// Calls `write` or `write_vectored` once, with about `budget` bytes at the most. Returns how

@@ -102,7 +102,7 @@ impl Waiting {
 
 /// Puts a packet onto the wire; says whether it was the CONNACK.
 pub(super) fn put_frame(chunks: &mut Chunks, frame: Frame, version: Version) -> bool {
-    let out = chunks.buffer();
+    let out = chunks.begin();
     let (is_connack, result) = match frame {
         Frame::Ack(kind, ack) => (false, codec::encode_ack(kind, &ack, version, out)),
         Frame::PingResp => (false, codec::encode(&Packet::PingResp, version, out)),

@@ -125,6 +125,12 @@ impl Output {
         self.buffers.is_none()
     }
 
+    /// How many packets wait: those that may leave count until all of them have.
+    #[must_use]
+    pub fn packets(&self) -> usize {
+        self.buffers.as_ref().map_or(0, |buffers| buffers.chunks.packets() + buffers.gated.len())
+    }
+
     /// Whether bytes wait that may leave now.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -319,7 +325,7 @@ impl Output {
             dup: label.dup,
             qos: label.qos,
             retain: label.retain,
-            topic: parts.topic.after(label.skip.into()),
+            topic: parts.topic.after(label.skip),
             packet_id: label.packet_id,
             topic_alias: None,
             message_expiry_interval: label.expiry,
@@ -331,7 +337,7 @@ impl Output {
             self.shorten(&mut head);
         }
         let chunks = &mut borrowed(&mut self.buffers, pool).chunks;
-        head.write(self.version.unwrap_or_default(), chunks.buffer());
+        head.write(self.version.unwrap_or_default(), chunks.begin());
         match content.message {
             Some(message) if content.is_shared && parts.payload.len() >= SHARED_FROM => {
                 chunks.share(Rc::clone(message));

@@ -43,6 +43,13 @@ fn a_listener_with_the_address_gets_the_socket() {
     let other = daemon.address();
     introduce(&mut early, &connect_as("c1"));
     assert!(pings(&early) && pings(&connected(other, &connect_as("c2"))));
+    // It is not the broker's to stop, so nothing else can have its port.
+    let port = address.port();
+    directory.configure(&format!("allow_anonymous true\nlistener {port} 0.0.0.0\n"));
+    daemon.signal("HUP");
+    daemon.line_with(&format!("cannot listen on 0.0.0.0:{port}: "));
+    daemon.line_with("1 errors; the one before goes on");
+    assert!(pings(&early));
     // A reload that does without the listener closes it here, and finds it again later.
     directory.configure("allow_anonymous true\nlistener 0 127.0.0.1\n");
     daemon.signal("HUP");

@@ -58,10 +58,11 @@ fn is_of(form: &str, line: &str) -> bool {
 fn busy() -> String {
     let directory = Directory::new();
     let configuration = "user root\nlog_type all\nlog_dest file DIR/log\nlog_dest stderr\n\
-        log_timestamp false\nmax_queued_messages 1\nallow_anonymous true\n\
+        log_timestamp false\nmax_queued_messages 1\nconnect_timeout 3\nallow_anonymous true\n\
         listener 0 127.0.0.1\nlistener 0 DIR/socket\n";
     let daemon = Daemon::configured(&directory, configuration);
     let address = daemon.address();
+    let mute = std::net::TcpStream::connect(address).unwrap();
     // Comes with a user name, subscribes, unsubscribes and says good-bye.
     let mut client =
         connected(address, b"\x10\x15\x00\x04MQTT\x04\x82\x00\x3c\x00\x04lamp\x00\x03joe");
@@ -70,6 +71,21 @@ fn busy() -> String {
     client.write_all(b"\xa2\x07\x00\x02\x00\x03a/b").unwrap();
     client.write_all(b"\xc0\x00\xe0\x00").unwrap();
     rest(client);
+    // Has a queue of one message, and a session of a second.
+    let session = b"\x10\x16\x00\x04MQTT\x05\x02\x00\x00\x05\x11\x00\x00\x00\x01\x00\x04kept";
+    let mut kept = connected(address, session);
+    kept.write_all(b"\x82\x09\x00\x01\x00\x00\x03a/c\x01").unwrap();
+    assert!(kept.read_exact(&mut [0; 6]).is_ok());
+    drop(kept);
+    daemon.line_with("kept [127.0.0.1:");
+    let mut other = connected(address, CONNECT_V311);
+    for id in [b'1', b'2'] {
+        other.write_all(&[b"\x32\x08\x00\x03a/c\x00", &[id, b'x'][..]].concat()).unwrap();
+    }
+    daemon.line_with("Outgoing messages are being dropped");
+    daemon.line_with("expired");
+    // Goes before it has read the acknowledgements.
+    drop(other);
     // Goes without a word.
     drop(connected(address, CONNECT_V311));
     daemon.line_with("v3 [127.0.0.1:");
@@ -93,8 +109,13 @@ fn busy() -> String {
     let silent = connected(address, b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x01\x00\x03sil");
     daemon.line_with("has exceeded timeout");
     rest(silent);
+    daemon.line_with("sent no CONNECT");
+    drop(mute);
+    let mut client = connected(address, CONNECT_V311);
+    client.write_all(b"\x82\x08\x00\x01\x00\x03a/b\x01").unwrap();
+    client.read_exact(&mut [0; 5]).unwrap();
     daemon.signal("USR2");
-    daemon.line_with("Subscription tree");
+    daemon.line_with("Subscription tree: v3 1 a/b");
     daemon.signal("TERM");
     assert_eq!(daemon.ended(), Some(0));
     // Who comes by a file has `local` for an address, as the page says.

@@ -102,6 +102,33 @@ impl Drop for Subscriber {
     }
 }
 
+#[test]
+fn mosquitto_sub_sees_what_the_broker_publishes() {
+    let Some(bench) = bench() else { return };
+    let mut watcher = bench.attach("mqttv5", &["-q", "2", "-t", "$SYS/#", "-i", "watch/er"]);
+    let mut missing: Vec<String> = crate::daemon::sys::numbers();
+    missing.push("$SYS/broker/clients/watch%2Fer/connected".into());
+    while !missing.is_empty() {
+        let message = watcher.message();
+        assert!(message.contains(" 2 1 "), "at QoS 2 and retained: {message}");
+        missing.retain(|topic| !message.starts_with(&format!("{topic} ")));
+    }
+    // Somebody else comes and goes.
+    let topic = topic("x");
+    bench.publish("mqttv311", &["-i", "other", "-t", &topic, "-m", "1"]);
+    for (about, told) in [
+        ("connected", "\"version\":\"3.1.1\",\"clean\":true}"),
+        ("connected", ""),
+        ("disconnected", "\"reason\":\"disconnected\"}"),
+    ] {
+        let start = format!("$SYS/broker/clients/other/{about} 2 0 ");
+        // Numbers may come in between.
+        let told_of = |message: &String| message.starts_with("$SYS/broker/clients/other/");
+        let message = std::iter::repeat_with(|| watcher.message()).find(told_of).unwrap();
+        assert!(message.starts_with(&start) && message.ends_with(told), "{message}");
+    }
+}
+
 /// Waits for the end of a process that has no limit of its own, and says if it was a good one.
 fn ended(child: &mut Child) -> bool {
     for _ in 0..4000 {

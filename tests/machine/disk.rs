@@ -18,6 +18,10 @@ pub(crate) struct Disk {
     base: usize,
     /// Nothing becomes durable by itself.
     pub(crate) is_slow: bool,
+    /// Records are counted and not kept: they would keep the messages they are about.
+    pub(crate) is_forgetful: bool,
+    /// Of all records.
+    count: usize,
 }
 
 impl Disk {
@@ -31,7 +35,7 @@ impl Disk {
 
     /// Number of the newest record.
     pub(crate) const fn newest(&self) -> Seq {
-        Seq((self.records.len() - self.base) as u64)
+        Seq((self.count - self.base) as u64)
     }
 
     /// Forgets every record, at the end of a test.
@@ -41,14 +45,17 @@ impl Disk {
 
     /// Adds a record; says its number.
     pub(crate) fn append(&mut self, record: Record) -> Seq {
-        self.records.push(record);
+        self.count += 1;
+        if !self.is_forgetful {
+            self.records.push(record);
+        }
         self.newest()
     }
 
     /// All records of one event are there.
     pub(crate) fn end_unit(&mut self) {
-        if self.units.last().copied().unwrap_or(0) < self.records.len() {
-            self.units.push(self.records.len());
+        if self.units.last().copied().unwrap_or(0) < self.count {
+            self.units.push(self.count);
         }
         if !self.is_slow {
             self.finish();
@@ -57,7 +64,7 @@ impl Disk {
 
     /// Everything so far becomes durable.
     pub(crate) fn finish(&mut self) {
-        self.durable = self.records.len();
+        self.durable = self.count;
     }
 
     /// The first units that are not durable yet, `count` of them, become so.
@@ -86,5 +93,6 @@ impl Disk {
         self.units.retain(|end| *end <= count);
         self.durable = count;
         self.base = count;
+        self.count = count;
     }
 }

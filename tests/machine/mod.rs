@@ -65,9 +65,12 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(options: Options, seed: u64) -> Self {
+        let now = Time::from_ms(1_700_000_000_000);
+        let mut broker = Broker::new(options.clone(), Box::new(AllowAll), seed);
+        broker.begin(now);
         Self {
-            broker: Broker::new(options.clone(), Box::new(AllowAll), seed),
-            now: Time::from_ms(1_700_000_000_000),
+            broker,
+            now,
             disk: Disk::default(),
             options,
             seed,
@@ -214,11 +217,15 @@ impl Machine {
         for record in &self.disk.records()[..count] {
             broker.replay(record.clone()).expect("records fit together");
         }
+        broker.begin(self.now);
         broker
     }
 
     /// What is recovered is what is.
     pub(crate) fn check_replay(&self) {
+        if self.disk.is_forgetful {
+            return;
+        }
         let replayed = self.replayed(self.disk.records().len()).snapshot();
         let live = self.broker.snapshot();
         for (i, (replayed, live)) in replayed.iter().zip(&live).enumerate() {
@@ -290,7 +297,9 @@ impl Machine {
     }
 
     fn hold(&mut self, conn: ConnId, is_held: bool) -> Said {
-        self.wire_mut(conn).is_held = is_held;
+        let wire = self.wire_mut(conn);
+        assert_ne!(wire.is_held, is_held, "held once, let go once");
+        wire.is_held = is_held;
         Said::Held { conn, is_held }
     }
 
@@ -316,7 +325,7 @@ impl Machine {
             dup: target.dup,
             qos: target.qos,
             retain: target.retain,
-            topic: parts.topic.after(target.skip.into()),
+            topic: parts.topic.after(target.skip),
             packet_id: target.packet_id,
             topic_alias: None,
             message_expiry_interval: target.expiry,

@@ -11,29 +11,35 @@ mod configured;
 mod elsewhere;
 mod expiry;
 mod flow;
+mod limits;
 mod links;
 mod listeners;
+mod memory;
 mod mounts;
 mod overflow;
+mod presence;
+mod rates;
 mod records;
+mod refuse;
 mod resume;
 mod retained;
 mod routing;
 mod shared;
 mod sizes;
+mod sys;
 mod takeover;
 mod upgrade;
 mod wills;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mqtt_broker::broker::{ConnId, End, Options};
+use mqtt_broker::broker::{ConnId, End, Event, Options};
 use mqtt_broker::codec::{
     Ack, ConnAck, Connect, Disconnect, Packet, PacketId, Publish, ReasonCode, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
-use mqtt_broker::metrics::DropReason;
+use mqtt_broker::metrics::{DropReason, Refusal};
 
 use crate::machine::{Machine, Said, show};
 use words::{ack, answer_to, plain, qos, v3};
@@ -48,6 +54,8 @@ struct Person {
     is_silent: bool,
     /// Takes nothing from its socket.
     is_stalled: bool,
+    /// Sent while the broker does not read.
+    unread: VecDeque<Packet>,
     next_id: u16,
 }
 
@@ -106,8 +114,10 @@ impl World {
         self.settle(said);
         let person = self.people.entry(name.into()).or_default();
         let (is_silent, is_stalled) = (person.is_silent, person.is_stalled);
+        let unread = std::mem::take(&mut person.unread);
         if let Some(old) = person.conn.replace(conn) {
-            let stray = Person { conn: Some(old), is_silent, is_stalled, ..Person::default() };
+            let stray =
+                Person { conn: Some(old), is_silent, is_stalled, unread, ..Person::default() };
             self.strays.insert(old, stray);
         }
         conn
@@ -123,8 +133,21 @@ impl World {
 
     fn send(&mut self, name: &str, packet: &Packet) {
         let conn = self.conn(name);
+        if self.machine.is_held(conn) {
+            return self.person_at_mut(conn).unread.push_back(packet.clone());
+        }
         let said = self.machine.receive(conn, packet);
         self.settle(said);
+    }
+
+    /// Whether the broker does not read from a client.
+    fn is_held(&self, name: &str) -> bool {
+        self.machine.is_held(self.conn(name))
+    }
+
+    /// How many packets of a client the broker has not read.
+    fn unread(&self, name: &str) -> usize {
+        self.people[name].unread.len()
     }
 
     fn next_id(&mut self, name: &str) -> PacketId {
@@ -197,7 +220,7 @@ impl World {
         }
         let packet_id = publish.packet_id;
         self.send(name, &Packet::Publish(publish));
-        if level == 2 && self.is_connected(name) {
+        if level == 2 && self.is_connected(name) && !self.is_held(name) {
             self.send(name, &Packet::PubRel(ack(packet_id.unwrap().get())));
         }
         let heard = &mut self.people.get_mut(name).unwrap().heard;
@@ -237,7 +260,9 @@ impl World {
 
     /// The network breaks a client's connection.
     fn cut(&mut self, name: &str) {
-        let conn = self.people.get_mut(name).unwrap().conn.take().expect("connected");
+        let person = self.people.get_mut(name).unwrap();
+        person.unread.clear();
+        let conn = person.conn.take().expect("connected");
         let said = self.machine.close(conn, End::Broken);
         self.settle(said);
     }
@@ -284,6 +309,28 @@ impl World {
         }
     }
 
+    /// The configuration is read again, and limits nothing any more.
+    fn lift(&mut self) {
+        self.configure(Options::default());
+    }
+
+    fn configure(&mut self, options: Options) {
+        let options = Box::new(options);
+        let said = self.machine.handle(Event::Configured { options, authority: None });
+        self.settle(said);
+    }
+
+    /// Sends a PUBLISH and leaves its acknowledgement to be heard.
+    fn say(&mut self, name: &str, mut publish: Publish, level: u8) {
+        publish.qos = qos(level);
+        publish.packet_id = (level > 0).then(|| self.next_id(name));
+        self.send(name, &Packet::Publish(publish));
+    }
+
+    fn refusals(&self, what: Refusal) -> u64 {
+        self.machine.broker.counters().refusals(what)
+    }
+
     fn all_conns(&self) -> Vec<ConnId> {
         let current = self.people.values().filter_map(|person| person.conn);
         let mut conns: Vec<ConnId> = current.chain(self.strays.keys().copied()).collect();
@@ -292,8 +339,10 @@ impl World {
     }
 
     fn has_work(&self, conn: ConnId) -> bool {
-        !self.person_at(conn).is_stalled && self.machine.has_output(conn)
+        let person = self.person_at(conn);
+        !person.is_stalled && self.machine.has_output(conn)
             || self.machine.is_spent(conn)
+            || !person.unread.is_empty() && self.reads(conn)
     }
 
     fn person_at(&self, conn: ConnId) -> &Person {
@@ -306,8 +355,17 @@ impl World {
         current.or_else(|| self.strays.get_mut(&conn)).expect("somebody's connection")
     }
 
+    fn reads(&self, conn: ConnId) -> bool {
+        !self.machine.is_held(conn) && !self.machine.is_closing(conn)
+    }
+
     fn attend(&mut self, conn: ConnId) -> Vec<Said> {
         let mut said = Vec::new();
+        while self.reads(conn)
+            && let Some(packet) = self.person_at_mut(conn).unread.pop_front()
+        {
+            said.extend(self.machine.receive(conn, &packet));
+        }
         if !self.person_at(conn).is_stalled {
             let (packets, room) = self.machine.flush(conn, usize::MAX);
             if room > 0 {
@@ -320,6 +378,10 @@ impl World {
                 if let (false, Some(answer)) = (is_silent, answer_to(&packet))
                     && !self.machine.is_spent(conn)
                 {
+                    if self.machine.is_held(conn) {
+                        self.person_at_mut(conn).unread.push_back(answer);
+                        continue;
+                    }
                     said.extend(self.machine.receive(conn, &answer));
                 }
             }
@@ -327,6 +389,7 @@ impl World {
         if self.machine.is_spent(conn) {
             let person = self.person_at_mut(conn);
             person.conn = None;
+            person.unread.clear();
             self.strays.remove(&conn);
             said.extend(self.machine.close(conn, End::Local));
         }

@@ -122,6 +122,10 @@ impl World {
         }
         let mut publish = Publish::new(topic, Bytes::from(payload)).retain(retain);
         publish.qos = qos;
+        if self.swarm.options.memory_limit > 0 {
+            // Whether one at QoS 0 was taken, nobody is told.
+            publish.qos = publish.qos.max(QoS::AtLeastOnce);
+        }
         if version == Version::V5 && self.swarm.message_expiry && self.rng.chance(1, 2) {
             let secs = *pick(&mut self.rng, &[0, 1, 5, 60]);
             publish.properties.message_expiry_interval = Some(secs);

@@ -4,7 +4,7 @@
 //!
 //! Never changes what a client may believe of its connection.
 
-use mqtt_broker::broker::{End, Options, Storage};
+use mqtt_broker::broker::{End, Options, Overflow, Storage};
 use mqtt_broker::codec::{Connect, Packet, Version};
 
 use super::swarm::reconfigured;
@@ -53,7 +53,13 @@ impl World {
         // Nobody is disconnected any more for what he is sent, and everybody may come.
         let mut options = self.machine.options().clone();
         options.listeners.clone_from(&self.swarm.options.listeners);
-        (options.max_queued_messages, options.max_queued_bytes) = (0, 0);
+        // Who waits for a queue or for his rate goes on without that.
+        if options.overflow != Overflow::Refuse {
+            (options.max_queued_messages, options.max_queued_bytes) = (0, 0);
+        }
+        options.memory_limit = 0;
+        // And a broker that looks at itself never comes to rest.
+        options.sys_interval = 0;
         self.configure_as(options);
         for client in 0..self.peers.len() {
             self.peers[client].is_stalled = false;

@@ -126,7 +126,10 @@ impl Peer {
     pub(super) fn receive(&mut self, packet: &Packet, refuses: bool) -> Vec<Packet> {
         match packet {
             Packet::ConnAck(answer) => {
-                assert_eq!(answer.reason, ReasonCode::SUCCESS, "everybody is let in");
+                if answer.reason == ReasonCode::SERVER_BUSY || is_older_refusal(answer.reason) {
+                    return Vec::new(); // It will be closed.
+                }
+                assert_eq!(answer.reason, ReasonCode::SUCCESS, "everybody else is let in");
                 assert_eq!(self.phase, Phase::Calling, "an answer to a question");
                 self.phase = Phase::Online;
                 let quota = answer.properties.receive_maximum.unwrap_or(u16::MAX);
@@ -220,6 +223,11 @@ impl Peer {
                 self.settled += 1;
                 Vec::new()
             }
+            (Awaits::Received, Some(Awaits::Received)) if ack.reason.is_error() => {
+                self.sent.remove(place.expect("found"));
+                self.settled += 1;
+                Vec::new()
+            }
             (Awaits::Received, Some(Awaits::Received)) => {
                 self.sent[place.expect("found")].awaits = Awaits::Complete;
                 released
@@ -228,6 +236,11 @@ impl Peer {
             (of, awaits) => panic!("{of:?} of {ack:?}, which awaits {awaits:?}"),
         }
     }
+}
+
+/// What a client of 3.x reads that is not let in.
+fn is_older_refusal(reason: ReasonCode) -> bool {
+    reason == ReasonCode::SERVER_UNAVAILABLE
 }
 
 fn id(packet_id: u16) -> PacketId {

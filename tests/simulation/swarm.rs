@@ -79,7 +79,44 @@ pub(super) struct Swarm {
 }
 
 impl Swarm {
-    pub(super) fn new(rng: &mut Rng) -> Self {
+    /// `limits` decides what publishers may take, beside all else: `None` if that is everything.
+    pub(super) fn new(rng: &mut Rng, limits: Option<Rng>) -> Self {
+        let mut swarm = Self::unlimited(rng);
+        if let Some(mut rng) = limits {
+            swarm.limit(&mut rng);
+        }
+        swarm
+    }
+
+    /// Limits that hold publishers up, each in some seeds. Where memory is limited nothing is
+    /// retained and nothing expires, and records are not kept, which would keep their messages.
+    fn limit(&mut self, rng: &mut Rng) {
+        let options = &mut self.options;
+        if rng.chance(1, 4) {
+            options.max_subscriptions = u32::try_from(1 + rng.below(3)).expect("small");
+        }
+        if rng.chance(1, 3) {
+            options.max_message_rate = *pick(rng, &[0, 1, 5, 50]);
+            options.max_byte_rate = *pick(rng, &[0, 10, 100, 2000]);
+        }
+        match rng.below(4) {
+            0 => {
+                options.overflow = Overflow::Refuse;
+                options.max_queued_messages = options.max_queued_messages.max(1 + rng.index(3));
+            }
+            1 => {
+                options.memory_limit = 3500 + rng.below(12_000);
+                (self.retain, self.message_expiry, self.slow_disk) = (false, false, false);
+                let second = options.listeners[1].as_mut().expect("both are there");
+                Arc::make_mut(second).maximum_qos = QoS::ExactlyOnce;
+                self.actions.retain(|(action, _)| *action != Action::Crash);
+            }
+            _ => {}
+        }
+        self.retain_as_published &= !(self.retain && self.is_lossy());
+    }
+
+    fn unlimited(rng: &mut Rng) -> Self {
         let options = options(rng);
         let is_bounded = options.max_queued_messages > 0 || options.max_queued_bytes > 0;
         let (message_expiry, packet_limits) = (rng.chance(1, 4), rng.chance(1, 5));
@@ -121,8 +158,17 @@ impl Swarm {
     pub(super) const fn is_lossy(&self) -> bool {
         self.options.max_queued_messages > 0
             || self.options.max_queued_bytes > 0
+            || self.options.memory_limit > 0
             || self.message_expiry
             || self.packet_limits
+    }
+
+    /// Whether publishers may be held up.
+    pub(super) fn is_limited(&self) -> bool {
+        self.options.memory_limit > 0
+            || self.options.overflow == Overflow::Refuse
+            || self.options.max_message_rate > 0
+            || self.options.max_byte_rate > 0
     }
 }
 
@@ -153,6 +199,7 @@ fn options(rng: &mut Rng) -> Options {
         stalled_timeout_ms: *pick(rng, &[2000, 10_000, 60_000]),
         room: *pick(rng, &[1, 40, 200, 2 << 20]),
         retained_budget: *pick(rng, &[1, 2, 4096]),
+        sys_interval: *pick(rng, &[0, 0, 1, 10]),
         ..Options::default()
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Never looks at a clock or iterates over a hash map: a seed is a run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt_broker::broker::{ConnId, End, Storage};
 use mqtt_broker::codec::Packet;
@@ -38,11 +38,13 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64, remembered: usize) -> Self {
+    pub(super) fn new(seed: u64, with_limits: bool, remembered: usize) -> Self {
         let mut rng = Rng::new(seed);
-        let swarm = Swarm::new(&mut rng);
+        let limits = with_limits.then(|| Rng::new(!seed));
+        let swarm = Swarm::new(&mut rng, limits);
         let mut machine = Machine::new(swarm.options.clone(), rng.next_u64());
         machine.disk.is_slow = swarm.slow_disk;
+        machine.disk.is_forgetful = swarm.options.memory_limit > 0;
         let model = Model::new(swarm.options.clone(), machine.now);
         let versions = swarm.versions.iter().enumerate();
         Self {
@@ -167,8 +169,8 @@ impl World {
         let (client, uplink) = self.uplinks.get_mut(&conn).expect("an open connection");
         let (client, Some(packet)) = (*client, uplink.pop_front()) else { return };
         self.note(|| format!("client-{client} {conn:?} says {packet:?}"));
-        self.model.received(self.machine.now, conn, &packet);
         let said = self.machine.receive(conn, &packet);
+        self.model.received(self.machine.now, conn, &packet, &said);
         self.check(&said);
     }
 
@@ -220,8 +222,8 @@ impl World {
             return;
         }
         let refuses = refuses && peer.version == mqtt_broker::codec::Version::V5;
-        if matches!(packet, Packet::ConnAck(_)) {
-            peer.meet(self.sessions[&conn]);
+        if let (Packet::ConnAck(_), Some(session)) = (packet, self.sessions.get(&conn)) {
+            peer.meet(*session);
         }
         let answers = peer.receive(packet, refuses);
         if peer.phase == Phase::Leaving {
@@ -277,9 +279,10 @@ impl World {
         if due.is_some() {
             // Of two that are due at once one gets the other's Will or not, as the order is. Who
             // is first is the broker's choice, so the others go before.
-            let links = self.model.due_links(now);
+            let links = self.model.due_conns(now);
             if links.len() > 1 {
-                return links[1..].iter().for_each(|conn| self.hang_up(*conn, End::Broken));
+                let others: BTreeSet<&ConnId> = links[1..].iter().collect();
+                return others.into_iter().for_each(|conn| self.hang_up(*conn, End::Broken));
             }
             self.note(|| format!("it is {now}"));
             self.model.ticked(now);
@@ -338,9 +341,13 @@ impl World {
             for conn in conns {
                 // One that was held when it was closed is not read from again.
                 let is_held = self.machine.is_held(conn);
-                assert!(!is_held || self.machine.is_closing(conn), "nobody is held for nothing");
+                let is_limited = self.swarm.is_limited();
+                assert!(
+                    !is_held || is_limited || self.machine.is_closing(conn),
+                    "nobody is held for nothing"
+                );
                 let has_more = |(_, packets): &(usize, VecDeque<Packet>)| !packets.is_empty();
-                while !is_held && self.uplinks.get(&conn).is_some_and(has_more) {
+                while self.uplinks.get(&conn).is_some_and(has_more) && !self.machine.is_held(conn) {
                     self.uplink_of(conn);
                     is_dry = false;
                 }
@@ -350,12 +357,20 @@ impl World {
                 }
             }
             if is_dry {
-                // What one go did not reach goes on by a timer.
+                let held = self
+                    .uplinks
+                    .iter()
+                    .any(|(conn, (_, packets))| !packets.is_empty() && self.machine.is_held(*conn));
+                // What one go did not reach goes on by a timer, and so does who is held.
                 let soon = self.machine.now.plus_ms(2);
-                if self.machine.broker.deadline().is_none_or(|due| due > soon) {
-                    return;
+                match self.machine.broker.deadline() {
+                    Some(due) if held && due > soon => {
+                        self.pass(due.ms_since(self.machine.now));
+                    }
+                    Some(due) if due <= soon => self.pass(2),
+                    _ if held => panic!("somebody is held for ever"),
+                    _ => return,
                 }
-                self.pass(2);
             }
         }
         panic!("it never comes to rest");

@@ -8,7 +8,7 @@ const ANY: Limits = Limits { packet: PACKET_MAX, connect: 100_000 };
 
 /// Whether only a server sends it, in this version.
 fn from_server(packet: &Packet) -> bool {
-    kind::PacketType::FROM_CLIENT & packet.packet_type().bit() == 0
+    PacketType::FROM_CLIENT & packet.packet_type().bit() == 0
 }
 
 fn admitted_by_server(packet: &Packet) -> bool {
@@ -20,7 +20,7 @@ fn admitted_by_server(packet: &Packet) -> bool {
 fn admitted_by_client(packet: &Packet, version: Version) -> bool {
     let expiring = matches!(packet, Packet::Disconnect(disconnect)
         if version != Version::V5 || disconnect.session_expiry_interval.is_some());
-    kind::PacketType::FROM_SERVER & packet.packet_type().bit() != 0 && !expiring
+    PacketType::FROM_SERVER & packet.packet_type().bit() != 0 && !expiring
 }
 
 /// A connection's worth of packets as a server gets them.

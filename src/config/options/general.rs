@@ -55,8 +55,7 @@ pub(super) const PROCESS: &[Entry] = &[
         "10",
         "time between statistics below $SYS",
     )
-    .at(in_broker!(daemon.sys_interval))
-    .mark(Mark::Warns("this build publishes no statistics yet")),
+    .at(in_broker!(daemon.sys_interval)),
     Entry::new(Global, "set_tcp_nodelay", Flag, "true", "whether small packets leave at once")
         .at(in_broker!(daemon.tcp_nodelay)),
     Entry::new(Global, "enable_control_api", Flag, "false", "the topics below $CONTROL")

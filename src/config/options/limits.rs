@@ -8,15 +8,15 @@ use super::Kind::{Flag, Limit, Number, Period, Word};
 use super::Scope::Global;
 use super::{Entry, Kind, Mark, in_broker};
 
-/// Limits that the broker does not know yet. They protect, so nobody may believe that they hold.
-const TO_COME: Mark = Mark::Later("further limits");
-
 const fn limit(max: u64, unit: &'static str) -> Kind {
     Limit { max, unit }
 }
 
 const U32: u64 = u32::MAX as u64;
 const U16: u64 = u16::MAX as u64;
+
+/// The deepest topic the broker takes at all.
+const LEVELS: u64 = crate::topic_matcher::LEVELS_MAX as u64;
 
 /// The largest packet of the protocol: its first bytes and what they can announce.
 const PACKET: u64 = 268_435_460;
@@ -91,19 +91,17 @@ pub(super) const LIMITS: &[Entry] = &[
         "max_message_rate",
         limit(U32, "messages"),
         "no limit",
-        "messages taken from one client in a second",
+        "messages taken from one connection in a second",
     )
-    .at(in_broker!(limits.max_message_rate))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_message_rate)),
     Entry::new(
         Global,
         "max_byte_rate",
         limit(u64::MAX, "bytes"),
         "no limit",
-        "bytes taken from one client in a second",
+        "bytes of messages taken from one connection in a second",
     )
-    .at(in_broker!(limits.max_byte_rate))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_byte_rate)),
     Entry::new(
         Global,
         "max_subscriptions",
@@ -111,17 +109,15 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "subscriptions of one client",
     )
-    .at(in_broker!(limits.max_subscriptions))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_subscriptions)),
     Entry::new(
         Global,
         "max_topic_levels",
-        Number { min: 1, max: U16, unit: "levels" },
+        Number { min: 1, max: LEVELS, unit: "levels" },
         "200",
         "levels of a topic or filter",
     )
-    .at(in_broker!(limits.max_topic_levels))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_topic_levels)),
     Entry::new(
         Global,
         "max_topic_length",
@@ -129,8 +125,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "65535",
         "length of a topic or filter",
     )
-    .at(in_broker!(limits.max_topic_length))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_topic_length)),
     Entry::new(
         Global,
         "max_clientid_length",
@@ -138,8 +133,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "65535",
         "length of a client id",
     )
-    .at(in_broker!(limits.max_clientid_length))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_clientid_length)),
     Entry::new(
         Global,
         "max_retained_messages",
@@ -147,8 +141,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "topics with a retained message",
     )
-    .at(in_broker!(limits.max_retained_messages))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_retained_messages)),
     Entry::new(
         Global,
         "memory_limit",
@@ -156,8 +149,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "memory for everything that is kept",
     )
-    .at(in_broker!(limits.memory_limit))
-    .mark(TO_COME),
+    .at(in_broker!(limits.memory_limit)),
     Entry::new(
         Global,
         "connect_timeout",

@@ -5,6 +5,7 @@
 //! Never reads or writes.
 
 use crate::broker::Event;
+use crate::metrics::Kind;
 use crate::persistence::Disk;
 use crate::session::{ConnId, Peer};
 use crate::time::Time;
@@ -42,6 +43,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         let seat = self.census.enter(&peer);
         let connection = Connection { stream, ..Connection::new(socket, self.serial, seat) };
         let slot = self.connections.insert(connection);
+        self.broker.gauge().charge(Kind::Connection, size_of::<Connection<S>>());
         let slot = u32::try_from(slot).expect("fewer than 2^32 sockets");
         let conn = ConnId { slot, serial: self.serial };
         log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);

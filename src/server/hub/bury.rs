@@ -13,7 +13,7 @@ use crate::persistence::Disk;
 use crate::session::ConnId;
 use crate::time::Time;
 
-use super::{Flags, Hub, Phase, Socket};
+use super::{Connection, Flags, Hub, Phase, Socket};
 
 impl<S: Socket, D: Disk> Hub<S, D> {
     /// Tells the broker that a connection is closed; once.
@@ -50,20 +50,29 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// Removes the connections that are done.
     pub(super) fn bury(&mut self, now: Time) {
         let mut next = 0;
-        // The broker may end more of them when it hears of one.
-        while let Some(&slot) = self.dead.get(next) {
-            next += 1;
-            let connection = &self.connections[slot as usize];
-            if !connection.flags.has(Flags::TOLD) {
-                self.tell_closed(now, connection.id(slot), End::Local);
+        loop {
+            // The broker may end more of them when it hears of one.
+            while let Some(&slot) = self.dead.get(next) {
+                next += 1;
+                let connection = &self.connections[slot as usize];
+                if !connection.flags.has(Flags::TOLD) {
+                    self.tell_closed(now, connection.id(slot), End::Local);
+                }
+                let connection = self.connections.remove(slot as usize);
+                let gauge = self.broker.gauge();
+                gauge.release(Kind::Output, connection.weighed as usize);
+                gauge.release(Kind::Connection, size_of::<Connection<S>>());
+                self.census.leave(connection.seat);
+                self.buried += 1;
+                if crowd::has_left(self.connections.len(), self.connections.capacity()) {
+                    self.shrink();
+                }
             }
-            let connection = self.connections.remove(slot as usize);
-            self.broker.gauge().release(Kind::Output, connection.weighed as usize);
-            self.census.leave(connection.seat);
-            self.buried += 1;
-            if crowd::has_left(self.connections.len(), self.connections.capacity()) {
-                self.shrink();
+            if !self.broker.is_relieved() {
+                break;
             }
+            // What was written or buried has made memory free that a client waits for.
+            self.tell(now, Event::Tick);
         }
         self.dead.clear();
     }

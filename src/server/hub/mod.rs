@@ -29,6 +29,7 @@ mod bury;
 mod census;
 mod perform;
 mod read;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -92,6 +93,8 @@ pub struct Hub<S, D> {
     /// When those that are being closed must be gone; the delay is the same for all, so the
     /// first is the next.
     leaving: VecDeque<(Time, ConnId)>,
+    /// Bytes that have left since they were counted.
+    left: usize,
     /// Room to be given back.
     credits: Vec<(ConnId, usize)>,
     /// Questions about credentials that nobody here can answer.
@@ -130,9 +133,8 @@ const READ_BUDGET: usize = 256 << 10;
 /// Bytes written to one connection in one write phase, about, at the most.
 const WRITE_BUDGET: usize = 256 << 10;
 
-/// Bytes that are no charged messages and that a peer may leave unread before it is not read any
-/// more. A client that keeps to the protocol has at most 65,535 packet identifiers open and so
-/// never comes near.
+/// Bytes beside charged messages that a peer may leave unread before it is read no more. One that
+/// keeps to the protocol has at most 65,535 packet identifiers open and never comes near.
 const UNREAD_MAX: usize = 1 << 20;
 
 /// How long a connection that is being closed has to take what waits for it and to close its
@@ -162,6 +164,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             gated: Vec::new(),
             dead: Vec::new(),
             leaving: VecDeque::new(),
+            left: 0,
             credits: Vec::new(),
             questions: Vec::new(),
             scratch: vec![0; READ_BUDGET].into_boxed_slice(),
@@ -219,13 +222,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.nap(now)
     }
 
-    /// The process is about to end: the broker says so to its clients.
-    pub fn stop(&mut self, now: Time) {
-        self.tell(now, Event::Stopping);
-    }
-
     fn tick(&mut self, now: Time) {
         if self.broker.deadline().is_some_and(|at| at <= now) {
+            self.count_waiting(now);
             self.tell(now, Event::Tick);
         }
         while let Some(&(at, conn)) = self.leaving.front()

@@ -9,11 +9,11 @@
 
 use std::ops::Range;
 
-use crate::broker::{Effect, Effects, Event, MessageRef, Options, Outgoing, Target};
+use crate::broker::{Effect, Effects, MessageRef, Options, Outgoing, Target};
 use crate::codec::{self, Decoder, Limits, PublishRef};
 use crate::message::Message;
 use crate::persistence::{Disk, Seq};
-use crate::session::{Authority, ConnId};
+use crate::session::ConnId;
 use crate::time::Time;
 use crate::transport::{Content, Frame, Label, SHARED_FROM};
 
@@ -23,18 +23,6 @@ use super::{Flags, Hub, LEAVE_MS, Phase, Socket};
 const SHARED_ALONE_FROM: usize = 16 << 10;
 
 impl<S: Socket, D: Disk> Hub<S, D> {
-    /// The configuration was read again: hub and broker go by the new one.
-    pub fn configure(
-        &mut self,
-        now: Time,
-        options: Options,
-        authority: Option<Box<dyn Authority>>,
-    ) {
-        self.limits = limits(&options);
-        self.flush_from = options.room as usize / 2;
-        self.tell(now, Event::Configured { options: Box::new(options), authority });
-    }
-
     /// Performs `effects` of an event, perhaps a PUBLISH, in order.
     pub(super) fn perform(
         &mut self,

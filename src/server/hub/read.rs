@@ -96,6 +96,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                         }
                     }
                     spent += count;
+                    self.broker.traffic().came(count);
                     if connection.stream.is_some() {
                         self.open(now, conn, &mut scratch[..count]);
                     } else {

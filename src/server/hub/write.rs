@@ -32,12 +32,14 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             }
         }
         self.writing.drain(..count);
+        self.broker.traffic().left(std::mem::take(&mut self.left));
     }
 
     /// Writes what may leave; room to give back is noted.
     pub(super) fn flush(&mut self, slot: u32, budget: usize) {
         let connection = &mut self.connections[slot as usize];
         let done = connection.flush(&mut self.pool, &mut self.machines, budget);
+        self.left += done.bytes;
         if done.is_blocked {
             connection.flags.clear(Flags::WRITABLE);
         }

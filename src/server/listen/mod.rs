@@ -50,6 +50,8 @@ pub(super) struct Entrance {
     address: Option<SocketAddr>,
     /// Whether an IPv6 socket takes IPv4 too, as a socket that was handed over may.
     takes_both: bool,
+    /// Whether it is somebody else's as well.
+    pub(super) is_shared: bool,
 }
 
 #[derive(Debug)]
@@ -161,11 +163,12 @@ impl Inherited {
                         .into());
                 }
                 tcp::furnish(socket, no_delay).map_err(told)?;
-                Entrance::of_tcp(socket.try_clone().map_err(told)?, place).map_err(told)
+                let entrance = Entrance::of_tcp(socket.try_clone().map_err(told)?, place);
+                entrance.map(Entrance::shared).map_err(told)
             }
             Self::Unix(socket) => {
                 socket.set_nonblocking(true).map_err(told)?;
-                Ok(Entrance::of_unix(socket.try_clone().map_err(told)?, None, place))
+                Ok(Entrance::of_unix(socket.try_clone().map_err(told)?, None, place).shared())
             }
         }
     }
@@ -223,6 +226,7 @@ impl Entrance {
         Ok(Self {
             address: Some(socket.local_addr()?),
             takes_both: tcp::takes_both(&socket),
+            is_shared: false,
             socket: Listener::Tcp(TcpListener::from_std(socket)),
             place: place.clone(),
         })
@@ -232,9 +236,14 @@ impl Entrance {
         Self {
             address: None,
             takes_both: false,
+            is_shared: false,
             socket: Listener::Unix(UnixListener::from_std(socket), file),
             place: place.clone(),
         }
+    }
+
+    fn shared(self) -> Self {
+        Self { is_shared: true, ..self }
     }
 
     /// Where it listens, with the real port; none for a Unix socket.

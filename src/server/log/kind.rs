@@ -39,7 +39,8 @@ pub enum Kind {
 pub struct Kinds(u8);
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    /// All of them.
+    pub const ALL: [Self; 8] = [
         Self::Error,
         Self::Warning,
         Self::Notice,

@@ -93,7 +93,7 @@ trait Sink: Send {
 }
 
 struct Shared {
-    /// Bits of [`Kinds`], and [`CONNECTIONS`].
+    /// Bits of [`Kinds`], [`CONNECTIONS`] and [`TOPICS`].
     filter: AtomicU16,
     is_installed: AtomicBool,
     surroundings: Surroundings,
@@ -102,6 +102,10 @@ struct Shared {
 
 /// Bit of the filter: whether clients that come and go are worth a line.
 const CONNECTIONS: u16 = 1 << 8;
+
+/// Bit of the filter: whether lines are published. What is asked after each turn of the loop
+/// takes no lock without it.
+const TOPICS: u16 = 1 << 9;
 
 impl Logger {
     /// Opens all places that `settings` name.
@@ -176,7 +180,15 @@ impl Logger {
     /// Whether a line waits to be published.
     #[must_use]
     pub fn has_topic_lines(&self) -> bool {
-        self.state().topics.as_ref().is_some_and(|topics| !topics.is_empty())
+        self.0.filter.load(Ordering::Relaxed) & TOPICS != 0
+            && self.state().topics.as_ref().is_some_and(|topics| !topics.is_empty())
+    }
+
+    /// Publishes no line that is logged from now on, or publishes them again.
+    pub fn mute_topics(&self, is_muted: bool) {
+        if let Some(topics) = &mut self.state().topics {
+            topics.mute(is_muted);
+        }
     }
 
     /// How long until [`flush`](Log::flush) has something to say: that a line was repeated.
@@ -257,7 +269,8 @@ fn prepare(settings: &LogSettings, around: &Surroundings) -> Result<Prepared, St
     }
     let kinds = Kinds::of(settings.types).bits();
     let connections = if settings.connection_messages { CONNECTIONS } else { 0 };
-    Ok(Prepared { filter: u16::from(kinds) | connections, sinks, topics })
+    let published = if topics.is_some() { TOPICS } else { 0 };
+    Ok(Prepared { filter: u16::from(kinds) | connections | published, sinks, topics })
 }
 
 /// What is said of lines that a place did not take.

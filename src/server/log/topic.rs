@@ -1,7 +1,8 @@
 //! Lines on their way to topics below `$SYS/broker/log`.
 //!
 //! Owns: a bounded queue between those who log, who may be in the middle of anything, and the
-//! loop, which publishes between turns. What does not fit is counted, and said when there is room.
+//! loop, which publishes between turns. What does not fit is counted, and said when there is room;
+//! what is logged while lines are published is logged elsewhere only.
 //!
 //! Never publishes.
 
@@ -28,15 +29,17 @@ pub(super) struct Topics {
     layout: Layout,
     waiting: VecDeque<TopicLine>,
     lost: u64,
+    /// Lines are being published: what is logged because of that is not.
+    is_muted: bool,
 }
 
 impl Topics {
     pub(super) const fn new(layout: Layout) -> Self {
-        Self { layout, waiting: VecDeque::new(), lost: 0 }
+        Self { layout, waiting: VecDeque::new(), lost: 0, is_muted: false }
     }
 
     pub(super) fn write(&mut self, line: &Line<'_>) {
-        let Some(topic) = line.kind.topic() else { return };
+        let Some(topic) = line.kind.topic().filter(|_| !self.is_muted) else { return };
         if self.waiting.len() >= LINES_MAX {
             self.lost += 1;
             return;
@@ -53,6 +56,11 @@ impl Topics {
         let mut text = Vec::new();
         self.layout.write(line, &mut text);
         self.waiting.push_back(TopicLine { topic, text });
+    }
+
+    /// Takes no lines from now on, or takes them again.
+    pub(super) const fn mute(&mut self, is_muted: bool) {
+        self.is_muted = is_muted;
     }
 
     /// Gives lines the form of `other` from now on.
@@ -92,5 +100,11 @@ mod tests {
         assert_eq!(topics.next().unwrap(), TopicLine { topic: "$SYS/broker/log/W", text: report });
         assert_eq!(topics.next().unwrap().topic, "$SYS/broker/log/M/subscribe");
         assert_eq!(topics.next(), None);
+        topics.mute(true);
+        topics.write(&line(Kind::Notice));
+        assert!(topics.is_empty());
+        topics.mute(false);
+        topics.write(&line(Kind::Notice));
+        assert_eq!(topics.next(), Some(first));
     }
 }

@@ -279,6 +279,28 @@ fn room_is_held_by_what_waits_for_storage() {
 }
 
 #[test]
+fn packets_are_counted_until_all_have_left() {
+    let mut desk = Desk::open(Version::V5, 0);
+    desk.send(Frame::PingResp, NOW);
+    desk.publish("t", b"0123456789", 0, NOW);
+    desk.send(puback(1), Seq(1));
+    desk.publish("t", b"later", 7, Seq(1));
+    desk.sink.space = 4;
+    desk.flush(usize::MAX);
+    assert_eq!(desk.output.packets(), 4, "the first has left, but who knows");
+    desk.sink.space = usize::MAX;
+    desk.flush(usize::MAX);
+    assert_eq!(desk.output.packets(), 4);
+    desk.send(disconnect(), NOW);
+    assert_eq!(desk.output.packets(), 1, "what waits for storage will never leave");
+    desk.flush(usize::MAX);
+    assert_eq!(desk.output.packets(), 0);
+    desk.send(Frame::PingResp, NOW);
+    desk.output.discard(&mut desk.pool);
+    assert_eq!(desk.output.packets(), 0);
+}
+
+#[test]
 fn a_full_socket_is_not_asked_again() {
     let mut desk = Desk::open(Version::V311, 0);
     desk.publish("t", b"0123456789", 0, NOW);

@@ -7,13 +7,14 @@
 //! Never excuses anything that was not foreseen.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use mqtt_broker::broker::{ConnId, Overflow, Seq, Target};
 use mqtt_broker::codec::{self, Packet, Publish, PublishProperties, QoS, Version};
 use mqtt_broker::time::Time;
 
 use super::route::matches;
-use super::{Copied, Flight, Letter, Model, Owed, Session};
+use super::{Copied, Flight, Letter, Model, Owed, Pending, Session};
 use crate::machine::{Said, show};
 
 impl Owed {
@@ -114,6 +115,7 @@ impl Session {
 impl Model {
     /// The broker's answer to the event the model was told of last.
     pub(in super::super) fn check(&mut self, said: &[Said]) {
+        self.take_pending(said);
         for said in said {
             match said {
                 Said::Recorded(number, is_end) => {
@@ -133,6 +135,38 @@ impl Model {
         let expected = std::mem::take(&mut self.expected);
         assert!(expected.replies.is_empty(), "not said: {:?}", expected.replies);
         assert!(expected.closings.is_empty(), "not closed: {:?}", expected.closings);
+    }
+
+    /// What becomes of messages that waited: those acknowledged by this event are owed from here
+    /// on, and who has waited for memory in vain and could not be told is gone.
+    fn take_pending(&mut self, said: &[Said]) {
+        for said in said {
+            match said {
+                Said::Sent { conn, packet: Packet::PubAck(ack) | Packet::PubRec(ack), .. } => {
+                    let Some(link) = self.links.get_mut(conn) else { continue };
+                    let is_it = |pending: &mut Pending| pending.packet_id == ack.packet_id.get();
+                    let Some(pending) = link.pending.take_if(is_it) else { continue };
+                    assert!(self.now <= pending.by, "nobody waits for longer");
+                    self.has_waited.insert(*conn);
+                    if pending.letter.retain {
+                        self.replaced.extend(self.retained.get(&*pending.letter.topic).cloned());
+                    }
+                    self.answered(*conn, &pending.letter, pending.packet_id, ack.reason);
+                }
+                Said::Closing { conn } if !self.expected.closings.contains(conn) => {
+                    let link = &self.links[conn];
+                    let Some(pending) = &link.pending else { continue };
+                    if pending.by > self.now {
+                        continue; // For another reason, which is to be a good one.
+                    }
+                    assert!(self.options.memory_limit > 0, "{pending:?}");
+                    assert!(link.version < Version::V5, "it could be told");
+                    self.expected.closings.insert(*conn);
+                    self.detach(*conn, true);
+                }
+                _ => {}
+            }
+        }
     }
 
     fn closing(&mut self, conn: ConnId) {
@@ -171,7 +205,9 @@ impl Model {
         let is_refusal = matches!(packet, Packet::ConnAck(answer) if answer.reason.is_error());
         let expected = if is_free || is_refusal {
             Seq(0)
-        } else if is_kept || is_ack && (made_records || self.is_repeated) {
+        } else if is_kept
+            || is_ack && (made_records || self.is_repeated || self.has_waited.contains(&conn))
+        {
             newest
         } else if matches!(packet, Packet::ConnAck(_)) {
             self.ended
@@ -348,7 +384,10 @@ impl Model {
         let client = self.links[&conn].client;
         let is_upgrading = self.options.upgrade_outgoing_qos;
         let session = self.sessions.get_mut(&client).expect("online");
-        let letter = self.retained.get(&publish.topic);
+        // One that has waited may have taken its place later in this event.
+        let is_it = |letter: &&Rc<Letter>| *letter.payload == *publish.payload;
+        let before = self.replaced.iter().find(|letter| *letter.topic == *publish.topic);
+        let letter = before.filter(is_it).or_else(|| self.retained.get(&publish.topic));
         assert!(session.subs.keys().any(|filter| matches(filter, &publish.topic)), "{publish:?}");
         let mut found = None;
         let mut runs = Vec::new();

@@ -8,20 +8,27 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mqtt_broker::broker::ConnId;
+use mqtt_broker::broker::{ConnId, Overflow};
 use mqtt_broker::codec::{
-    Ack, Disconnect, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeOptions,
-    Unsubscribe, Version,
+    self, Ack, Disconnect, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
+    SubscribeOptions, Unsubscribe, Version,
 };
 use mqtt_broker::time::Time;
 
 use super::super::swarm::{FILTERS, MOUNTED, SHARED, SHARED_MOUNTED};
 use super::route::{matches, pattern};
-use super::{Letter, Link, Model, Run, State};
+use super::{Letter, Link, Model, Pending, Run, State};
+use crate::machine::{Said, show};
 
 impl Model {
     /// A packet reaches the broker.
-    pub(in super::super) fn received(&mut self, now: Time, conn: ConnId, packet: &Packet) {
+    pub(in super::super) fn received(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        packet: &Packet,
+        said: &[Said],
+    ) {
         self.begin(now);
         if let Packet::Connect(connect) = packet {
             if self.links[&conn].state != State::Awaiting {
@@ -32,6 +39,14 @@ impl Model {
                 self.reply(conn, "connack refused 0x84".into());
                 self.expected.closings.insert(conn);
                 return self.detach(conn, false);
+            }
+            if self.options.memory_limit > 0 && !self.sessions.contains_key(&client) {
+                // Whether memory is short the broker knows.
+                if let Some(refused) = refused_connect(conn, said) {
+                    self.expected.closings.insert(conn);
+                    self.reply(conn, refused);
+                    return self.detach(conn, false);
+                }
             }
             let will = connect.will.as_ref().map(|will| {
                 let expiry = will.properties.message_expiry_interval;
@@ -47,7 +62,10 @@ impl Model {
         }
         self.heard(conn);
         match packet {
-            Packet::Publish(publish) => self.on_publish(conn, publish),
+            Packet::Publish(publish) => {
+                self.check_rate(conn, packet);
+                self.on_publish(conn, publish, said);
+            }
             Packet::PubAck(ack) => self.on_settled(conn, ack),
             Packet::PubRec(ack) => self.on_pubrec(conn, ack),
             Packet::PubComp(ack) => self.on_settled(conn, ack),
@@ -56,7 +74,7 @@ impl Model {
                 self.session_at(conn).expect("online").taken.remove(&packet_id);
                 self.reply(conn, format!("pubcomp #{packet_id}"));
             }
-            Packet::Subscribe(subscribe) => self.on_subscribe(conn, subscribe),
+            Packet::Subscribe(subscribe) => self.on_subscribe(conn, subscribe, said),
             Packet::Unsubscribe(unsubscribe) => self.on_unsubscribe(conn, unsubscribe),
             Packet::PingReq => self.reply(conn, "pingresp".into()),
             Packet::Disconnect(disconnect) => self.on_disconnect(conn, disconnect),
@@ -69,7 +87,21 @@ impl Model {
         }
     }
 
-    fn on_publish(&mut self, conn: ConnId, publish: &Publish) {
+    /// Who has sent what a second allows is not read from.
+    fn check_rate(&mut self, conn: ConnId, packet: &Packet) {
+        let now = self.now;
+        let link = self.links.get_mut(&conn).expect("online");
+        let bytes = codec::encoded_len(packet, link.version) as u64;
+        let ms = now.ms_since(link.read.2) + 1000;
+        let is_within = |sum: u64, rate: u64| rate == 0 || sum * 1000 < rate * ms + 1000;
+        let (messages, sum) = (link.read.0, link.read.1);
+        let rate = u64::from(self.options.max_message_rate);
+        assert!(is_within(messages, rate), "{messages} messages in {ms} ms");
+        assert!(is_within(sum, self.options.max_byte_rate), "{sum} bytes in {ms} ms");
+        (link.read.0, link.read.1) = (messages + 1, sum + bytes);
+    }
+
+    fn on_publish(&mut self, conn: ConnId, publish: &Publish, said: &[Said]) {
         let packet_id = publish.packet_id.map(|id| id.get());
         let topic = self.topic_of(conn, publish);
         let session = self.session_at(conn).expect("online");
@@ -80,17 +112,47 @@ impl Model {
         let client = self.links[&conn].client;
         let expiry = publish.properties.message_expiry_interval;
         let how = (publish.qos, publish.retain);
-        let letter = letter(client, &topic, &publish.payload, how, expiry, self.now);
-        let matched = self.publish(&Rc::new(letter));
-        let Some(packet_id) = packet_id else { return };
-        let is_told = self.links[&conn].version == Version::V5 && !matched;
-        let reason = if is_told { " 0x10" } else { "" };
-        if publish.qos == QoS::ExactlyOnce {
-            self.session_at(conn).expect("online").taken.insert(packet_id);
-            self.reply(conn, format!("pubrec #{packet_id}{reason}"));
-        } else {
-            self.reply(conn, format!("puback #{packet_id}{reason}"));
+        let letter = Rc::new(letter(client, &topic, &publish.payload, how, expiry, self.now));
+        match packet_id {
+            None => drop(self.publish(&letter)),
+            Some(packet_id) => match answer(conn, packet_id, said) {
+                Some(reason) => self.answered(conn, &letter, packet_id, reason),
+                None => {
+                    let is_older = self.links[&conn].version < Version::V5;
+                    let may_wait = self.options.memory_limit > 0
+                        || self.options.overflow == Overflow::Refuse && is_older;
+                    assert!(may_wait, "{publish:?} is not answered");
+                    let by = self.now.plus_ms(self.options.stalled_timeout_ms);
+                    let link = self.links.get_mut(&conn).expect("online");
+                    link.pending = Some(Pending { letter, packet_id, by });
+                }
+            },
         }
+    }
+
+    /// A PUBLISH has come, or has waited, and is acknowledged: then it is owed; or it is refused,
+    /// and owed to nobody.
+    pub(super) fn answered(
+        &mut self,
+        conn: ConnId,
+        letter: &Rc<Letter>,
+        packet_id: u16,
+        reason: ReasonCode,
+    ) {
+        let kind = if letter.qos == QoS::ExactlyOnce { "pubrec" } else { "puback" };
+        let is_told = self.links[&conn].version == Version::V5;
+        if reason == ReasonCode::QUOTA_EXCEEDED {
+            assert!(is_told, "an older client cannot be told");
+            let is_full = self.options.overflow == Overflow::Refuse && self.is_any_full(letter);
+            assert!(is_full || self.options.memory_limit > 0, "refused for nothing");
+            return self.reply(conn, format!("{kind} #{packet_id} 0x97"));
+        }
+        let matched = self.publish(letter);
+        let reason = if is_told && !matched { " 0x10" } else { "" };
+        if letter.qos == QoS::ExactlyOnce {
+            self.session_at(conn).expect("online").taken.insert(packet_id);
+        }
+        self.reply(conn, format!("{kind} #{packet_id}{reason}"));
     }
 
     fn topic_of(&mut self, conn: ConnId, publish: &Publish) -> Rc<str> {
@@ -126,15 +188,24 @@ impl Model {
         self.reply(conn, format!("pubrel #{packet_id}"));
     }
 
-    fn on_subscribe(&mut self, conn: ConnId, subscribe: &Subscribe) {
+    fn on_subscribe(&mut self, conn: ConnId, subscribe: &Subscribe, said: &[Said]) {
         let Link { client, mount, qos_max, .. } = self.links[&conn];
         let identifier = subscribe.subscription_identifier.unwrap_or(0);
         let mut granted = Vec::new();
-        for (filter, options) in &subscribe.filters {
+        let limit = self.options.max_subscriptions as usize;
+        for (place, (filter, options)) in subscribe.filters.iter().enumerate() {
             let filter = known(mount, filter);
             let options = &SubscribeOptions { qos: options.qos.min(qos_max), ..*options };
+            let subs = &self.sessions[&client].subs;
+            let is_new = !subs.contains_key(filter);
+            let is_full = limit > 0 && subs.len() >= limit;
+            let is_short = self.options.memory_limit > 0 && is_refused(conn, place, said);
+            if is_new && (is_full || is_short) {
+                let is_told = self.links[&conn].version == Version::V5;
+                granted.push(if is_told { "0x97" } else { "0x80" }.to_owned());
+                continue;
+            }
             granted.push(options.qos.bits().to_string());
-            let is_new = !self.sessions[&client].subs.contains_key(filter);
             if filter.starts_with('$') {
                 self.join(filter, client);
             } else {
@@ -213,6 +284,40 @@ impl Model {
         self.expected.closings.insert(conn);
         self.detach(conn, disconnect.reason != ReasonCode::NORMAL_DISCONNECTION);
     }
+}
+
+/// What a PUBLISH is answered in this event, if it is.
+pub(super) fn answer(to: ConnId, packet_id: u16, said: &[Said]) -> Option<ReasonCode> {
+    said.iter().find_map(|said| match said {
+        Said::Sent { conn, packet: Packet::PubAck(ack) | Packet::PubRec(ack), .. }
+            if *conn == to && ack.packet_id.get() == packet_id =>
+        {
+            Some(ack.reason)
+        }
+        _ => None,
+    })
+}
+
+fn refused_connect(to: ConnId, said: &[Said]) -> Option<String> {
+    said.iter().find_map(|said| match said {
+        Said::Sent { conn, packet: packet @ Packet::ConnAck(answer), .. }
+            if *conn == to && answer.reason.is_error() =>
+        {
+            let is_busy = [ReasonCode::SERVER_BUSY, ReasonCode::SERVER_UNAVAILABLE];
+            assert!(is_busy.contains(&answer.reason), "{answer:?}");
+            Some(show(packet))
+        }
+        _ => None,
+    })
+}
+
+fn is_refused(to: ConnId, place: usize, said: &[Said]) -> bool {
+    said.iter().any(|said| match said {
+        Said::Sent { conn, packet: Packet::SubAck(ack), .. } if *conn == to => {
+            ack.reasons[place].is_error()
+        }
+        _ => false,
+    })
 }
 
 fn letter(

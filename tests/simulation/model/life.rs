@@ -19,6 +19,8 @@ impl Model {
         self.now = now;
         (self.before, self.arrivals_before) = (self.seq, self.arrivals);
         self.is_repeated = false;
+        self.has_waited.clear();
+        self.replaced.clear();
     }
 
     pub(in super::super) fn opened(
@@ -50,6 +52,8 @@ impl Model {
             versions,
             listener,
             aliases: Default::default(),
+            pending: None,
+            read: (0, 0, now),
             resent: 0,
         };
         self.links.insert(conn, link);
@@ -112,6 +116,7 @@ impl Model {
         let link = self.links.get_mut(&conn).expect("it said CONNECT");
         link.state = State::Online;
         link.version = connect.version;
+        link.read = (0, 0, self.now);
         link.patience_ms = u64::from(connect.keep_alive) * 1500;
         link.quota = usize::from(properties.receive_maximum.unwrap_or(u16::MAX).min(window));
         link.packet_max = properties.maximum_packet_size.unwrap_or(u32::MAX);
@@ -138,7 +143,7 @@ impl Model {
         let Some(link) = self.links.get_mut(&conn) else { return };
         let was_online = link.state == State::Online;
         link.state = State::Left;
-        (link.silent_by, link.stalled_by) = (None, None);
+        (link.silent_by, link.stalled_by, link.pending) = (None, None, None);
         if !was_online {
             return;
         }
@@ -191,6 +196,21 @@ impl Model {
         link.stalled_by = (link.charged > 0).then(|| now.plus_ms(timeout));
     }
 
+    /// Connections that something is to happen to; twice, if two things are, or something to a
+    /// session besides that may be what they wait for.
+    pub(in super::super) fn due_conns(&self, now: Time) -> Vec<ConnId> {
+        let waits = |link: &Link| link.pending.as_ref().is_some_and(|pending| pending.by <= now);
+        let waiting = self.links.iter().filter(|(_, link)| waits(link)).map(|(conn, _)| *conn);
+        let waiting: Vec<ConnId> = waiting.collect();
+        let mut due = self.due_links(now);
+        due.extend(&waiting);
+        if !self.due_sessions(now).is_empty() {
+            due.extend(&waiting);
+        }
+        due.sort_unstable();
+        due
+    }
+
     /// The broker gets other options.
     pub(in super::super) fn configured(&mut self, now: Time, options: &Options) {
         self.begin(now);
@@ -218,7 +238,7 @@ impl Model {
     }
 
     /// Connections whose patience ends.
-    pub(in super::super) fn due_links(&self, now: Time) -> Vec<ConnId> {
+    fn due_links(&self, now: Time) -> Vec<ConnId> {
         let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
         let links = self.links.iter();
         let due = links.filter(|(_, link)| due(link.silent_by) || due(link.stalled_by));
@@ -248,14 +268,19 @@ impl Model {
         }
     }
 
-    fn tick_sessions(&mut self, now: Time) {
+    /// Sessions whose time has come, in order.
+    fn due_sessions(&self, now: Time) -> Vec<(Time, u64, usize)> {
         let mut due: Vec<(Time, u64, usize)> = Vec::new();
         for (client, session) in &self.sessions {
             let first = [session.ends(), session.will_due()].into_iter().flatten().min();
             due.extend(first.filter(|at| *at <= now).map(|at| (at, session.number, *client)));
         }
         due.sort_unstable();
-        for (_, _, client) in due {
+        due
+    }
+
+    fn tick_sessions(&mut self, now: Time) {
+        for (_, _, client) in self.due_sessions(now) {
             if self.sessions[&client].ends().is_some_and(|at| at <= now) {
                 self.end_session(client);
             } else {

@@ -170,8 +170,21 @@ struct Link {
     versions: Vec<Version>,
     listener: u16,
     aliases: BTreeMap<u16, Rc<str>>,
+    /// A PUBLISH that has been read and is neither taken nor refused yet.
+    pending: Option<Pending>,
+    /// PUBLISH packets read, their bytes, and since when.
+    read: (u64, u64, Time),
     /// Order of the last flight sent again.
     resent: u64,
+}
+
+/// A PUBLISH that waits in the broker.
+#[derive(Clone, Debug)]
+struct Pending {
+    letter: Rc<Letter>,
+    packet_id: u16,
+    /// Longer it does not wait.
+    by: Time,
 }
 
 /// Sums that must come out.
@@ -218,6 +231,10 @@ pub(super) struct Model {
     ended: Seq,
     /// The event repeats a QoS 2 message.
     is_repeated: bool,
+    /// Who is acknowledged by this event what has waited.
+    has_waited: BTreeSet<ConnId>,
+    /// What was retained instead of what they retain.
+    replaced: Vec<Rc<Letter>>,
 }
 
 impl Model {
@@ -239,6 +256,8 @@ impl Model {
             before: Seq(0),
             ended: Seq(0),
             is_repeated: false,
+            has_waited: BTreeSet::new(),
+            replaced: Vec::new(),
         }
     }
 

@@ -42,7 +42,7 @@ impl Model {
             self.forget_retained(&letter.topic);
         } else {
             let life = self.options.retain_expiry_interval * 60;
-            let expiry = letter.expiry.or((life > 0).then_some(life));
+            let expiry = letter.expiry.or_else(|| (life > 0).then_some(life));
             let kept = Rc::new(Letter { expiry, ..(**letter).clone() });
             self.retained.insert(letter.topic.as_ref().into(), kept);
             if letter.has_expired(self.now) {
@@ -93,6 +93,24 @@ impl Model {
             owed.identifiers.sort_unstable();
         }
         owed
+    }
+
+    /// Whether a queue may be full that a message above QoS 0 would have to go into: as many are
+    /// owed as it holds.
+    pub(super) fn is_any_full(&self, letter: &Rc<Letter>) -> bool {
+        let (most, bytes) = (self.options.max_queued_messages, self.options.max_queued_bytes);
+        let len = |letter: &Letter| letter.topic.len() + letter.payload.len();
+        let is_full = |waiting: &[Owed]| {
+            let sum: usize = waiting.iter().map(|owed| len(&owed.letter)).sum();
+            most > 0 && waiting.len() >= most || bytes > 0 && sum + len(letter) > bytes
+        };
+        let sessions = self.sessions.iter().any(|(client, session)| {
+            is_full(&session.waiting) && self.owed_to(*client, letter).is_some()
+        });
+        sessions
+            || self.groups.iter().any(|(filter, group)| {
+                is_full(&group.waiting) && matches(pattern(filter), &letter.topic)
+            })
     }
 
     fn owe(&mut self, client: usize, owed: Owed) {

@@ -30,6 +30,56 @@ fn it_answers_within_the_turn_and_rests() {
 }
 
 #[test]
+fn bytes_are_counted_where_they_pass() {
+    let mut world = World::new();
+    let mut client = world.clean("a", Version::V311);
+    let connect = Packet::Connect(Connect::new("a").keep_alive(0));
+    let came = bytes_of(&connect, Version::V311).len();
+    let traffic = |world: &World| {
+        let traffic = world.hub.broker().traffic();
+        (traffic.received(), traffic.sent())
+    };
+    assert_eq!(traffic(&world), (came as u64, 4), "a CONNECT and its CONNACK");
+    client.send_bytes(&mut world, b"\xc0\x00\xc0");
+    client.give_space(&mut world, 1);
+    world.settle();
+    assert_eq!(traffic(&world), (came as u64 + 3, 5), "half a PINGREQ, half an answer");
+    client.give_space(&mut world, usize::MAX);
+    world.settle();
+    assert_eq!(traffic(&world), (came as u64 + 3, 6));
+    assert_eq!(client.received(), ["PINGRESP"]);
+    client.end(&mut world);
+    world.finish();
+}
+
+#[test]
+fn packets_that_wait_are_counted_for_who_wants_to_know() {
+    let options = Options { sys_interval: 10, ..Options::default() };
+    let mut world = World::with(options, Box::new(crate::session::AllowAll));
+    world.hub.begin(world.now);
+    let mut watcher = world.clean("w", Version::V311);
+    watcher.send(&mut world, &subscribe("$SYS/broker/packet/out/count", QoS::AtMostOnce));
+    world.settle();
+    assert_eq!(watcher.received(), ["SUBACK", "0"]);
+    let stuck = world.clean("s", Version::V311);
+    stuck.wire.borrow_mut().space = 0;
+    stuck.send_bytes(&mut world, &b"\xc0\x00".repeat(3));
+    world.settle();
+    world.now = world.now.plus_ms(10_000);
+    world.settle();
+    assert_eq!(watcher.received(), ["3"]);
+    stuck.give_space(&mut world, usize::MAX);
+    world.settle();
+    world.now = world.now.plus_ms(10_000);
+    world.settle();
+    assert_eq!(watcher.received(), ["0"]);
+    watcher.end(&mut world);
+    stuck.end(&mut world);
+    world.hub.configure(world.now, Options::default(), None);
+    world.finish();
+}
+
+#[test]
 fn a_connection_that_ends_is_gone_after_one_turn() {
     let mut world = World::new();
     let client = world.clean("a", Version::V311);
@@ -222,7 +272,7 @@ fn nobody_is_read_beyond_his_budget() {
     assert_eq!(busy.wire.borrow().to_server.len(), total - read::SMALL_READ_BUDGET);
     world.settle();
     assert!(busy.wire.borrow().to_server.is_empty());
-    assert_eq!(world.hub.broker.counters().publishes_received, 1000);
+    assert_eq!(world.hub.broker.counters().received.of(3), 1000);
     busy.end(&mut world);
     other.end(&mut world);
     world.finish();
