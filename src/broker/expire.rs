@@ -9,7 +9,7 @@ use log::{info, warn};
 
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, NOBODY, Shown, Timer, name};
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Shown, Storage, Timer, name};
 use crate::codec::ReasonCode;
 use crate::message::Delivery;
 use crate::metrics::DropReason;
@@ -42,6 +42,10 @@ impl Broker {
             // There was activity since the entry was made.
             return self.arm_link(conn);
         }
+        if self.storage != Storage::Well && self.is_patient(now, conn) {
+            return self.arm_link(conn);
+        }
+        let Some(link) = self.links.get(conn) else { return };
         match link {
             Link::Awaiting { peer, .. } => {
                 let how = "sent no CONNECT, disconnecting";
@@ -69,6 +73,17 @@ impl Broker {
             }
             Link::Vacant | Link::Leaving => {}
         }
+    }
+
+    /// Whether a client that takes nothing has more time: what waits for storage it cannot take.
+    fn is_patient(&mut self, now: Time, conn: ConnId) -> bool {
+        let timeout = self.options.stalled_timeout_ms;
+        let Some(online) = self.links.online_mut(conn) else { return false };
+        if online.keep_alive_by <= now {
+            return false;
+        }
+        online.stalled_by = now.plus_ms(timeout);
+        true
     }
 
     fn on_session_due(&mut self, now: Time, number: u64, effects: &mut Effects) {

@@ -60,6 +60,8 @@ pub(super) struct Online {
     pub(super) is_bridge: bool,
     /// CONNECT named an authentication method.
     pub(super) has_method: bool,
+    /// It is not read from until storage is well again.
+    pub(super) is_held: bool,
     /// Session Expiry Interval of the CONNECT was above 0, so DISCONNECT may change it.
     pub(super) may_extend: bool,
     /// PUBLISH packets above QoS 0 that may be sent before an acknowledgement ([MQTT-3.3.4-9]).

@@ -57,7 +57,7 @@ use log::warn;
 
 use crate::codec::{self, Disconnect, Incoming, Packet, PublishRef, ReasonCode, Version};
 use crate::metrics::{Counters, Gauge};
-pub use crate::persistence::Seq;
+pub use crate::persistence::{Seq, Storage};
 use crate::persistence::{Corrupt, Record};
 use crate::rng::Rng;
 use crate::router::Matches;
@@ -65,7 +65,7 @@ use crate::session::{Authority, SessionId};
 pub use crate::session::{ConnId, Peer};
 use crate::time::Time;
 
-pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target, Verdict};
+pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Target, Verdict};
 use link::{Link, Links};
 pub use options::{ListenerOptions, Options, Overflow};
 use shown::{NOBODY, Shown, name, shown_user};
@@ -298,9 +298,17 @@ impl Broker {
                 Ok(())
             }
             Incoming::Other(packet) => match *packet {
-                Packet::Subscribe(subscribe) => self.on_subscribe(now, conn, &subscribe, effects),
+                Packet::Subscribe(subscribe) => {
+                    let before = self.seq;
+                    self.on_subscribe(now, conn, &subscribe, effects)?;
+                    self.hold_maker(now, conn, before, 0, effects);
+                    Ok(())
+                }
                 Packet::Unsubscribe(unsubscribe) => {
-                    self.on_unsubscribe(conn, &unsubscribe, effects)
+                    let before = self.seq;
+                    self.on_unsubscribe(conn, &unsubscribe, effects)?;
+                    self.hold_maker(now, conn, before, 0, effects);
+                    Ok(())
                 }
                 Packet::Disconnect(disconnect) => {
                     self.on_disconnect(now, conn, &disconnect, effects)

@@ -1,13 +1,13 @@
 //! What happens to the process as a whole: storage that is behind, the end.
 //!
-//! Owns: holding everybody and letting everybody go.
+//! Owns: holding those who make records while storage does not keep up, letting everybody go.
 //!
 //! Never touches storage: it is told how it is.
 
 use log::info;
 
 use super::link::Link;
-use super::{Broker, ConnId, Effect, Effects, Options, Storage};
+use super::{Broker, ConnId, Effect, Effects, Options, Seq, Storage};
 use crate::codec::ReasonCode;
 use crate::session::Authority;
 use crate::time::Time;
@@ -25,22 +25,50 @@ impl Broker {
         }
     }
 
-    /// While storage is behind nobody is read from, so nobody's silence counts against him.
+    /// Storage that is well again is the end of waiting, and nobody's silence counts against him.
     pub(super) fn on_storage(&mut self, now: Time, state: Storage, effects: &mut Effects) {
         let was_well = std::mem::replace(&mut self.storage, state) == Storage::Well;
-        if was_well == (state == Storage::Well) {
+        if was_well || state != Storage::Well {
             return;
         }
         let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        let timeout = self.options.stalled_timeout_ms;
         for conn in conns {
-            if self.links.online(conn).is_some() {
-                self.hold(now, conn, was_well, effects);
+            let Some(online) = self.links.online_mut(conn) else { continue };
+            if online.stalled_by < Time::NEVER {
+                // What it did not take did not come.
+                online.stalled_by = now.plus_ms(timeout);
+            }
+            if std::mem::take(&mut online.is_held) {
+                self.hold(now, conn, false, effects);
             }
         }
     }
 
+    /// Reads no further from a client whose packet has made more records than the `allowed` since
+    /// `before`, while storage does not keep up: so what waits for storage is bounded. Who makes
+    /// none goes on, PINGs and all.
+    pub(super) fn hold_maker(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        before: Seq,
+        allowed: u64,
+        effects: &mut Effects,
+    ) {
+        if self.storage == Storage::Well || self.seq.0 - before.0 <= allowed {
+            return;
+        }
+        if let Some(online) = self.links.online_mut(conn)
+            && !online.is_held
+        {
+            online.is_held = true;
+            self.hold(now, conn, true, effects);
+        }
+    }
+
     /// Reads no further from a client, or reads from it again.
-    pub(super) fn hold(&mut self, now: Time, conn: ConnId, is_held: bool, effects: &mut Effects) {
+    fn hold(&mut self, now: Time, conn: ConnId, is_held: bool, effects: &mut Effects) {
         let online = self.online_mut(conn);
         if is_held {
             online.keep_alive_by = Time::NEVER;

@@ -13,7 +13,7 @@ use log::debug;
 use super::connect::is_reserved;
 use super::link::LastTopic;
 use super::source::Source;
-use super::{Broker, ConnId, Effects, Fault, Shown, name};
+use super::{Broker, ConnId, Effects, Fault, Seq, Shown, Storage, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
@@ -33,7 +33,12 @@ impl Broker {
         self.counters.publishes_received += 1;
         if publish.qos == QoS::AtMostOnce && !publish.retain {
             // Nothing to check, nothing to answer.
-            return self.take_in(now, conn, publish, effects).map(drop);
+            let before = self.seq;
+            self.take_in(now, conn, publish, effects)?;
+            if self.seq > before {
+                self.hold_maker(now, conn, before, 0, effects);
+            }
+            return Ok(());
         }
         let before = self.seq;
         let session = self.online(conn).session;
@@ -50,7 +55,12 @@ impl Broker {
             return Ok(());
         }
         let reason = self.take_in(now, conn, publish, effects)?;
-        let Some(packet_id) = publish.packet_id else { return Ok(()) };
+        let Some(packet_id) = publish.packet_id else {
+            // Values of one topic replace each other while they wait for storage that has failed.
+            let allowed = u64::from(self.storage == Storage::Failed);
+            self.hold_maker(now, conn, before, allowed, effects);
+            return Ok(());
+        };
         let kind = if publish.qos == QoS::ExactlyOnce {
             if !reason.is_error() {
                 self.change(session, Change::Taken(packet_id), effects);
@@ -61,8 +71,13 @@ impl Broker {
         } else {
             AckKind::PubAck
         };
-        let after = self.gate_since(before, session);
+        let after = if reason == ReasonCode::QUOTA_EXCEEDED {
+            Seq(0) // It promises nothing.
+        } else {
+            self.gate_since(before, session)
+        };
         self.send_ack(conn, kind, packet_id, reason, after, effects);
+        self.hold_maker(now, conn, before, 0, effects);
         Ok(())
     }
 
@@ -174,10 +189,12 @@ impl Broker {
             last.topic.push_str(topic);
             last.generation = generation;
         }
-        let reason = if self.allows_all || self.may_publish(conn, &last.topic) {
-            self.spread(now, &last.matches, &mut Source::received(parts, session), effects)
-        } else {
+        let reason = if !self.allows_all && !self.may_publish(conn, &last.topic) {
             self.deny(conn, &last.topic)
+        } else if self.storage == Storage::Failed && self.is_refused(conn, &parts, &last.matches) {
+            ReasonCode::QUOTA_EXCEEDED
+        } else {
+            self.spread(now, &last.matches, &mut Source::received(parts, session), effects)
         };
         self.keep_last_topic(conn, last);
         Ok(reason)
@@ -190,6 +207,18 @@ impl Broker {
             last.topic.clear();
         }
         self.online_mut(conn).last_topic = Some(last);
+    }
+
+    /// Whether a message cannot be kept while storage takes nothing, and its client can be told.
+    fn is_refused(&self, conn: ConnId, parts: &Parts<'_>, matches: &Matches) -> bool {
+        let is_kept = |id: SessionId| self.store.session(id).is_kept();
+        parts.qos > QoS::AtMostOnce
+            && self.online(conn).version == Version::V5
+            && (parts.retain
+                || matches.sessions.iter().any(|found| is_kept(found.session))
+                || matches.groups.iter().any(|group| {
+                    self.store.router.group(*group).is_some_and(|group| group.kept > 0)
+                }))
     }
 
     fn may_publish(&self, conn: ConnId, topic: &str) -> bool {

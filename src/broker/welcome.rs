@@ -41,6 +41,7 @@ impl Broker {
             wants_reasons: properties.request_problem_information == Some(true),
             is_bridge: connect.bridge,
             has_method: properties.authentication_method.is_some(),
+            is_held: false,
             may_extend: expiry > 0 || properties.session_expiry_interval.unwrap_or(0) > 0,
             quota,
             quota_max: quota,
