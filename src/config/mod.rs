@@ -38,7 +38,8 @@ pub use policy::{differences, policy};
 pub use report::Problem;
 use report::Report;
 pub use settings::{
-    Address, Config, DaemonSettings, Family, Limits, Listener, Mode, QueueOverflow, Versions,
+    Address, Config, DaemonSettings, Family, Limits, Listener, Mode, PersistenceSettings,
+    PersistenceSync, QueueOverflow, Versions,
 };
 
 /// A configuration that can be used.

@@ -6,7 +6,7 @@
 
 use super::log::{Facility, LogFormat};
 use super::options::{Kind, NONE};
-use super::settings::{Family, Mode, QueueOverflow, Versions};
+use super::settings::{Family, Mode, PersistenceSync, QueueOverflow, Versions};
 use crate::codec::QoS;
 
 /// Something an option decides.
@@ -301,6 +301,31 @@ impl Setting for Versions {
         let all = [(self.v31, "3"), (self.v311, "4"), (self.v5, "5")];
         let spoken: Vec<&str> = all.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
         spoken.join(",")
+    }
+}
+
+impl Setting for PersistenceSync {
+    fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
+        let words: Vec<&str> = words(text).collect();
+        *self = match words[..] {
+            ["always"] => Self::Always,
+            ["off"] => Self::Off,
+            ["interval", count, "ms"] => {
+                let is_number = count.bytes().all(|byte| byte.is_ascii_digit());
+                let count = count.parse().ok().filter(|count| is_number && *count > 0);
+                Self::Interval(count.ok_or_else(|| give(kind))?)
+            }
+            _ => return Err(give(kind)),
+        };
+        Ok(())
+    }
+
+    fn show(&self, _: &Kind) -> String {
+        match self {
+            Self::Always => "always".into(),
+            Self::Interval(ms) => format!("interval {ms} ms"),
+            Self::Off => "off".into(),
+        }
     }
 }
 

@@ -185,11 +185,6 @@ impl<W: Writer> Journal<W> {
         self.due = None;
     }
 
-    /// Everything so far is to become durable, whether somebody waits for it or not.
-    pub const fn save(&mut self) {
-        self.saving = self.appended;
-    }
-
     /// Whether everything so far is durable, or will never be.
     #[must_use]
     pub const fn is_settled(&self) -> bool {
@@ -307,6 +302,11 @@ impl<W: Writer> Disk for Journal<W> {
         // A writer without a thread has finished already.
         self.land(now);
         self.weigh(now);
+    }
+
+    fn save(&mut self) -> bool {
+        self.saving = self.appended;
+        true
     }
 
     fn durable(&mut self) -> Seq {

@@ -23,6 +23,10 @@ impl Disk for Memory {
 
     fn commit(&mut self, _: Time) {}
 
+    fn save(&mut self) -> bool {
+        false
+    }
+
     fn durable(&mut self) -> Seq {
         self.last
     }

@@ -112,6 +112,10 @@ pub trait Disk {
     /// for that, and notes what has become of what was begun before.
     fn commit(&mut self, now: Time);
 
+    /// Everything so far is to become durable whether anybody waits for it or not; says whether
+    /// anything is kept at all.
+    fn save(&mut self) -> bool;
+
     /// The last record that counts as durable, and with it all before it. Never goes back.
     fn durable(&mut self) -> Seq;
 

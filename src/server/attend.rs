@@ -76,6 +76,7 @@ impl Attendance {
                 Request::Stop => stops += 1,
                 Request::Reload => self.reload(now, hub),
                 Request::Reopen => self.reopen(),
+                Request::Save if hub.save() => info!("Saving what nobody waits for"),
                 Request::Save => info!("There is nothing to save: state is in memory only"),
                 Request::Tree => hub.broker().log_subscriptions(),
             }

@@ -6,14 +6,19 @@
 //! Never reads a file.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ServerConfig;
+use super::{Persistence, ServerConfig};
 use crate::auth::Anonymous;
 use crate::broker::{ListenerOptions, Options, Overflow};
 use crate::codec::Version;
-use crate::config::{Address, Config, Family, Limits, Listener, LogDest, QueueOverflow};
+use crate::config::{
+    Address, Config, Family, Limits, Listener, LogDest, PersistenceSettings, PersistenceSync,
+    QueueOverflow,
+};
+use crate::persistence::{Policy, Sync};
 
 impl ServerConfig {
     /// What `config` asks for that this server cannot do yet; empty if it can do everything.
@@ -61,6 +66,7 @@ impl ServerConfig {
         all.max_connections = limits.global_max_connections as usize;
         all.connect_timeout = Duration::from_secs(limits.connect_timeout.into());
         all.options = options(limits);
+        all.persistence = persistence(&config.persistence)?;
         // All listeners are alike.
         if let Some(first) = config.listeners.first() {
             all.options.listeners =
@@ -145,6 +151,29 @@ fn options(limits: &Limits) -> Options {
         memory_limit: limits.memory_limit,
         ..defaults
     }
+}
+
+/// Where and when state is stored, if it is.
+fn persistence(settings: &PersistenceSettings) -> Result<Option<Persistence>, String> {
+    if !settings.is_on {
+        return Ok(None);
+    }
+    let location = settings.location.as_deref().unwrap_or(".");
+    // Made absolute now: a daemon goes elsewhere.
+    let path = std::path::absolute(Path::new(location).join(&settings.file));
+    let path = path.map_err(|error| format!("persistence_location {location}: {error}"))?;
+    let count = settings.autosave_interval;
+    let (save_ms, save_records) = match settings.sync {
+        PersistenceSync::Interval(ms) => (ms.into(), 0),
+        _ if settings.autosave_on_changes => (0, count as usize),
+        _ => (u64::from(count) * 1000, 0),
+    };
+    let sync = match settings.sync {
+        PersistenceSync::Always => Sync::Always,
+        PersistenceSync::Interval(_) => Sync::Interval,
+        PersistenceSync::Off => Sync::Off,
+    };
+    Ok(Some(Persistence { path, policy: Policy { sync, save_ms, save_records } }))
 }
 
 /// Every address of a listener that its versions of IP allow.

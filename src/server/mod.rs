@@ -23,6 +23,7 @@ mod run;
 mod signals;
 #[cfg(test)]
 mod sizes;
+mod storage;
 
 use std::fmt;
 use std::io;
@@ -40,6 +41,7 @@ pub use config::{PORT, ServerConfig};
 pub use files::Disk;
 pub use notify::{Inherited, inherited};
 use signals::Signals;
+pub use storage::Persistence;
 
 /// A broker that is configured and does not listen yet.
 ///

@@ -19,7 +19,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::broker::target::CONNECTION;
-use crate::persistence::Memory;
+use crate::persistence::{Disk, Memory};
 use crate::session::Peer;
 use crate::time::Time;
 
@@ -27,6 +27,7 @@ use super::accept::Doors;
 use super::attend::Attendance;
 use super::clock::Clock;
 use super::hub::{Hub, Readiness, Socket};
+use super::storage::{Keeping, Opened};
 use super::{BoundServer, LISTENERS, SIGNALS, Stop, WAKER, listen};
 
 impl Socket for TcpStream {
@@ -40,7 +41,8 @@ const EVENTS: usize = 1024;
 
 /// A server that runs.
 struct Running {
-    hub: Hub<TcpStream, Memory>,
+    hub: Hub<TcpStream, Keeping>,
+    clock: Clock,
     doors: Doors<TcpListener>,
     /// Of the listeners.
     ports: Vec<u16>,
@@ -71,8 +73,15 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     options.connect_timeout_ms =
         u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX);
     let seed = config.seed.unwrap_or_else(system_seed);
-    let running = Running {
-        hub: Hub::new(options, authority, Memory::default(), seed),
+    let mut clock = Clock::start();
+    let mut hub = Hub::new(options, authority, Keeping::Memory(Memory::default()), seed);
+    if let Some(persistence) = &config.persistence {
+        let opened = Opened::open(persistence)?;
+        clock.set(opened.load(clock.now(), &mut hub, Arc::clone(&stop))?);
+    }
+    let mut running = Running {
+        hub,
+        clock,
         first: LISTENERS + listeners.len(),
         doors: Doors::new(listeners),
         ports: addresses.iter().map(SocketAddr::port).collect(),
@@ -84,6 +93,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         max_connections: config.max_connections,
     };
     let end = running.run(&mut poll);
+    let end = end.and(running.hub.disk_mut().finish(running.clock.now()));
     log::logger().flush();
     end
 }
@@ -94,8 +104,8 @@ fn system_seed() -> u64 {
 }
 
 impl Running {
-    fn run(mut self, poll: &mut Poll) -> io::Result<()> {
-        let clock = Clock::start();
+    fn run(&mut self, poll: &mut Poll) -> io::Result<()> {
+        let clock = self.clock;
         let mut events = Events::with_capacity(EVENTS);
         // Whoever stopped it before it ran has woken the poll already.
         let mut timeout = self.attendance.ready(clock.now(), self.hub.broker());
@@ -114,6 +124,10 @@ impl Running {
                 return Ok(());
             }
             let nap = self.hub.turn(now);
+            if let Some(what) = self.hub.disk().broken() {
+                // Nothing is promised any more that could not be kept.
+                return Err(io::Error::other(format!("storage is lost: {what}")));
+            }
             if self.stop_by.is_some() && self.hub.is_empty() {
                 return Ok(());
             }

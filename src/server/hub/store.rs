@@ -37,6 +37,13 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         Rc::clone(self.broker.gauge())
     }
 
+    /// Everything is to become durable whether anybody waits for it or not; says whether anything
+    /// is kept at all.
+    pub fn save(&mut self) -> bool {
+        self.is_unsaved = true;
+        self.disk.save()
+    }
+
     /// The storage, to look at.
     #[must_use]
     pub const fn disk(&self) -> &D {

@@ -119,6 +119,10 @@ impl Disk for FakeDisk {
         }
     }
 
+    fn save(&mut self) -> bool {
+        false
+    }
+
     fn durable(&mut self) -> Seq {
         Seq(self.0.borrow().durable)
     }
