@@ -327,7 +327,7 @@ impl World {
     /// Nothing is left once every session is ended and every retained message cleared.
     fn end(mut self) {
         self.machine.disk.is_slow = false;
-        self.machine.disk.finish();
+        self.machine.disk.finish(self.machine.now);
         self.machine.check_replay();
         let names: BTreeSet<String> = self.people.keys().cloned().collect();
         for person in self.people.values_mut().chain(self.strays.values_mut()) {

@@ -94,7 +94,7 @@ fn a_clean_start_rests_on_the_end_of_the_old_session() {
     world.machine.disk.is_slow = true;
     world.call(v3("a"));
     assert_eq!(world.heard("a"), NOTHING);
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("a"), ["connack"]);
     world.call(v3("a"));
@@ -112,7 +112,7 @@ fn a_new_session_rests_on_the_end_of_those_before() {
     world.cut("a");
     world.call(v3("a"));
     assert_eq!(world.heard("a"), NOTHING, "the first session may still come back");
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("a"), ["connack"]);
     world.machine.disk.is_slow = false;
@@ -122,7 +122,7 @@ fn a_new_session_rests_on_the_end_of_those_before() {
     world.pass(1);
     world.call(v5("b"));
     assert_eq!(world.heard("b"), NOTHING, "the end of the old one is not durable");
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("b").len(), 1);
     world.end();
@@ -141,7 +141,7 @@ fn slow_storage_holds_back_what_rests_on_it_and_nothing_else() {
     world.send("b", &Packet::Publish(message("u", "3").at_least_once(id(2))));
     assert_eq!(world.heard("b"), ["pingresp"]);
     assert_eq!(world.heard("a"), ["t=2"]);
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("b"), ["puback #1", "puback #2"]);
     assert_eq!(world.heard("a"), ["t=1 q1 #1"]);

@@ -123,8 +123,13 @@ impl Peer {
     /// What it answers to a packet. `refuses`: it does not want this message.
     pub(super) fn receive(&mut self, packet: &Packet, refuses: bool) -> Vec<Packet> {
         match packet {
+            Packet::ConnAck(answer) if answer.reason.is_error() => {
+                // No session can be promised now.
+                assert_eq!(answer.reason, ReasonCode::SERVER_UNAVAILABLE, "everybody is let in");
+                self.loses_connection();
+                Vec::new()
+            }
             Packet::ConnAck(answer) => {
-                assert_eq!(answer.reason, ReasonCode::SUCCESS, "everybody is let in");
                 assert_eq!(self.phase, Phase::Calling, "an answer to a question");
                 self.phase = Phase::Online;
                 let quota = answer.properties.receive_maximum.unwrap_or(u16::MAX);
@@ -214,6 +219,10 @@ impl Peer {
             (Awaits::Ack, Some(Awaits::Ack)) | (Awaits::Complete, Some(Awaits::Complete)) => {
                 self.sent.remove(place.expect("found"));
                 self.settled += 1;
+                Vec::new()
+            }
+            (Awaits::Received, Some(Awaits::Received)) if ack.reason.is_error() => {
+                self.sent.remove(place.expect("found"));
                 Vec::new()
             }
             (Awaits::Received, Some(Awaits::Received)) => {

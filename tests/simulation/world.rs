@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use mqtt_broker::broker::{ConnId, End, Event, Storage};
 use mqtt_broker::codec::Packet;
+use mqtt_broker::persistence::PLAUSIBLE_FROM;
 use mqtt_broker::rng::Rng;
 use mqtt_broker::time::Time;
 
 use super::Tally;
 use super::model::Model;
 use super::peer::{Peer, Phase};
-use super::swarm::{Action, Swarm, weighted};
+use super::swarm::{Action, Swarm, pick, weighted};
 use crate::machine::{Machine, Said, show};
 
 pub(super) struct World {
@@ -34,14 +35,20 @@ pub(super) struct World {
     pub(super) tally: Tally,
     pub(super) history: VecDeque<String>,
     remembered: usize,
-    is_behind: bool,
+    /// What the broker was last told of storage.
+    storage: Storage,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, remembered: usize) -> Self {
+    pub(super) fn new(seed: u64, remembered: usize, over_store: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let swarm = Swarm::new(&mut rng);
-        let mut machine = Machine::new(swarm.options.clone(), rng.next_u64());
+        let swarm = Swarm::new(&mut rng, over_store);
+        let mut machine = if over_store {
+            let begin = *pick(&mut rng, &[Time::from_ms(5000), PLAUSIBLE_FROM]);
+            Machine::over_store(swarm.options.clone(), begin, &mut rng)
+        } else {
+            Machine::new(swarm.options.clone(), rng.next_u64())
+        };
         machine.disk.is_slow = swarm.slow_disk;
         let model = Model::new(swarm.options.clone(), machine.now);
         let versions = swarm.versions.iter().enumerate();
@@ -54,7 +61,7 @@ impl World {
             tally: Tally::default(),
             history: VecDeque::new(),
             remembered,
-            is_behind: false,
+            storage: Storage::Well,
             rng,
             swarm,
             machine,
@@ -73,7 +80,7 @@ impl World {
             Action::Clock => self.pass_some_time(),
             Action::Disk => {
                 let units = self.rng.index(4);
-                self.machine.disk.finish_units(units);
+                self.machine.disk.finish_units(self.machine.now, units);
                 self.forget_checkpoints();
             }
             Action::Storage => self.storage(),
@@ -87,6 +94,7 @@ impl World {
             | Action::Disconnect
             | Action::Duplicate => self.act(action),
         }
+        self.heed_storage();
         if self.rng.chance(1, 100) {
             self.machine.check_replay();
         }
@@ -107,7 +115,9 @@ impl World {
         }
         self.model.check(said);
         for said in said {
-            if let Said::Sent { conn, packet: Packet::ConnAck(_), .. } = said {
+            if let Said::Sent { conn, packet: Packet::ConnAck(answer), .. } = said
+                && !answer.reason.is_error()
+            {
                 self.sessions.insert(*conn, self.model.session_of(*conn));
             }
         }
@@ -212,7 +222,7 @@ impl World {
             return;
         }
         let refuses = refuses && peer.version == mqtt_broker::codec::Version::V5;
-        if matches!(packet, Packet::ConnAck(_)) {
+        if matches!(packet, Packet::ConnAck(answer) if !answer.reason.is_error()) {
             peer.meet(self.sessions[&conn]);
         }
         let answers = peer.receive(packet, refuses);
@@ -282,14 +292,31 @@ impl World {
     }
 
     fn storage(&mut self) {
-        self.is_behind ^= true;
-        let state = if self.is_behind { Storage::Behind } else { Storage::Well };
+        if let Some(vault) = self.machine.disk.vault() {
+            if self.swarm.troubles {
+                let trouble = vault.trouble();
+                self.note(|| format!("the medium: {trouble:?}"));
+            }
+            return;
+        }
+        let others = [Storage::Well, Storage::Behind, Storage::Failed];
+        let state = *pick(&mut self.rng, &others);
         self.set_storage(state);
     }
 
+    /// The broker is told how the real store is.
+    fn heed_storage(&mut self) {
+        if let Some(state) = self.machine.disk.state()
+            && state != self.storage
+        {
+            self.set_storage(state);
+        }
+    }
+
     fn set_storage(&mut self, state: Storage) {
+        self.storage = state;
         self.note(|| format!("storage is {state:?}"));
-        self.model.begin(self.machine.now);
+        self.model.storage(self.machine.now, state);
         let said = self.machine.storage(state);
         self.check(&said);
     }
@@ -297,13 +324,26 @@ impl World {
     /// The process ends; what was not durable may be lost, unit by unit from the end.
     fn crash(&mut self) {
         self.forget_checkpoints();
-        let place = self.rng.index(self.checkpoints.len());
+        let mut place = self.rng.index(self.checkpoints.len());
+        if self.machine.disk.vault().is_some() {
+            let leaps = [0, 0, 1000, 86_400_000, 10 * 365 * 86_400_000];
+            let leap = *pick(&mut self.rng, &leaps);
+            let wall = match self.rng.index(4) {
+                0 => Time::from_ms(leap),
+                1 => PLAUSIBLE_FROM.plus_ms(leap),
+                _ => self.machine.now.plus_ms(leap),
+            };
+            let (count, now) = self.machine.lose_power(wall);
+            self.machine.now = now;
+            let found = self.checkpoints.iter().position(|(there, _)| *there == count);
+            place = found.expect("what is left are whole events, and all that were durable");
+        }
         let (count, model) = self.checkpoints[place].clone();
         self.tally.crashes += 1;
         self.tally.dropped += self.machine.broker.counters().dropped_in_all();
         self.note(|| format!("crash: {count} records left"));
         self.uplinks.clear();
-        self.is_behind = false;
+        self.storage = Storage::Well;
         for peer in &mut self.peers {
             peer.loses_connection();
         }
@@ -324,8 +364,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.note(|| "heal".into());
         self.machine.disk.is_slow = false;
-        self.machine.disk.finish();
-        self.is_behind = false;
+        self.machine.disk.finish(self.machine.now);
         self.set_storage(Storage::Well);
         // Nobody is disconnected any more for what he is sent.
         let mut options = self.swarm.options.clone();

@@ -164,7 +164,9 @@ impl Model {
         let is_kept = self.session_at(conn).is_some_and(|session| session.is_kept());
         let is_ack = matches!(packet, Packet::PubAck(_) | Packet::PubRec(_) | Packet::ConnAck(_));
         let is_free = matches!(packet, Packet::PingResp | Packet::Disconnect(_));
-        let expected = if is_free {
+        let is_no = self.is_told_no
+            || matches!(packet, Packet::ConnAck(answer) if answer.reason.is_error());
+        let expected = if is_free || is_no {
             Seq(0)
         } else if is_kept || is_ack && (made_records || self.is_repeated) {
             newest

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mqtt_broker::broker::ConnId;
+use mqtt_broker::broker::{ConnId, Storage};
 use mqtt_broker::codec::{
     Ack, Disconnect, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe, SubscribeOptions,
     Unsubscribe, Version,
@@ -17,7 +17,8 @@ use mqtt_broker::time::Time;
 
 use super::super::swarm::{FILTERS, SHARED};
 use super::route::{matches, pattern};
-use super::{Letter, Model, Run, State};
+use super::life::expiry_of;
+use super::{Group, Letter, Model, Run, State};
 
 impl Model {
     /// A packet reaches the broker.
@@ -28,6 +29,12 @@ impl Model {
                 return;
             }
             let client = self.links[&conn].client;
+            let is_kept = self.sessions.get(&client).is_some_and(|session| session.is_kept());
+            if self.storage == Storage::Failed && (is_kept || expiry_of(connect) > 0) {
+                self.reply(conn, "connack refused 0x88".into());
+                self.expected.closings.insert(conn);
+                return self.detach(conn, true);
+            }
             let will = connect.will.as_ref().map(|will| {
                 let expiry = will.properties.message_expiry_interval;
                 letter(client, &will.topic, &will.payload, (will.qos, will.retain), expiry, now)
@@ -74,8 +81,13 @@ impl Model {
         let client = self.links[&conn].client;
         let expiry = publish.properties.message_expiry_interval;
         let how = (publish.qos, publish.retain);
-        let letter = letter(client, &topic, &publish.payload, how, expiry, self.now);
-        let matched = self.publish(&Rc::new(letter));
+        let letter = Rc::new(letter(client, &topic, &publish.payload, how, expiry, self.now));
+        if let Some(packet_id) = packet_id.filter(|_| self.is_refused(conn, &letter)) {
+            let kind = if publish.qos == QoS::ExactlyOnce { "pubrec" } else { "puback" };
+            self.is_told_no = true;
+            return self.reply(conn, format!("{kind} #{packet_id} 0x97"));
+        }
+        let matched = self.publish(&letter);
         let Some(packet_id) = packet_id else { return };
         let is_told = self.links[&conn].version == Version::V5 && !matched;
         let reason = if is_told { " 0x10" } else { "" };
@@ -85,6 +97,19 @@ impl Model {
         } else {
             self.reply(conn, format!("puback #{packet_id}{reason}"));
         }
+    }
+
+    /// Whether storage has failed that would have to keep this, and the client can be told.
+    fn is_refused(&self, conn: ConnId, letter: &Rc<Letter>) -> bool {
+        let kept = |client: &usize| self.sessions[client].is_kept();
+        let in_group = |(filter, group): (&&str, &Group)| {
+            matches(pattern(filter), &letter.topic) && group.members.iter().any(kept)
+        };
+        self.storage == Storage::Failed
+            && self.links[&conn].version == Version::V5
+            && (letter.retain
+                || self.sessions.keys().any(|c| kept(c) && self.owed_to(*c, letter).is_some())
+                || self.groups.iter().any(in_group))
     }
 
     fn topic_of(&mut self, conn: ConnId, publish: &Publish) -> Rc<str> {
