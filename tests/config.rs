@@ -80,15 +80,15 @@ fn the_stock_file_of_debian_starts_a_broker() {
     let policy = tested(&path);
     assert!(policy.starts_with("Listener on port 1883 of every address"), "{policy}");
     assert!(policy.contains("Everybody who can reach it may connect"), "{policy}");
-    assert!(policy.contains("state is in memory only"), "{policy}");
+    assert!(policy.contains("persistence true"), "{policy}");
     // The port may be taken on this machine.
     directory.write(
         "conf.d/local.conf",
         "listener 0 127.0.0.1\nallow_anonymous true\nlog_dest stderr\n",
     );
     let daemon = start(&path, &[]);
-    let warning = daemon.line_with("state is in memory only");
-    assert!(warning.contains("mosquitto.conf:5: persistence"), "{warning}");
+    let stored = daemon.line_with("Storage: 0 sessions");
+    assert!(stored.contains("mqtt-broker.db"), "{stored}");
     let address = daemon.address();
     assert_eq!(answer(address, CONNECT_V311), [0x20, 2, 0, 0]);
     assert_eq!(answer(address, CONNECT_V5)[3], 0);

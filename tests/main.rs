@@ -26,4 +26,6 @@ mod scenarios;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod storage;
+#[cfg(test)]
 mod tidy;

@@ -57,8 +57,8 @@ use log::warn;
 
 use crate::codec::{self, Disconnect, Incoming, Packet, PublishRef, ReasonCode, Version};
 use crate::metrics::{Counters, Gauge};
-pub use crate::persistence::{Seq, Storage};
 use crate::persistence::{Corrupt, Record};
+pub use crate::persistence::{Seq, Storage};
 use crate::rng::Rng;
 use crate::router::Matches;
 use crate::session::{Authority, SessionId};

@@ -340,3 +340,170 @@ impl<W: Writer> Disk for Journal<W> {
         self.broken.as_deref()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A writer that does what the test says.
+    #[derive(Debug, Default)]
+    struct Told {
+        job: Option<Box<Batch>>,
+        results: Vec<Result<(), Failure>>,
+    }
+
+    impl Writer for Told {
+        fn begin(&mut self, batch: Box<Batch>, _: Stamp) {
+            assert!(self.job.replace(batch).is_none(), "one batch at a time");
+        }
+
+        fn finished(&mut self) -> Option<Outcome> {
+            if self.job.is_none() || self.results.is_empty() {
+                return None;
+            }
+            let batch = self.job.take()?;
+            Some(Outcome { batch, result: self.results.remove(0) })
+        }
+    }
+
+    fn journal(sync: Sync, save_ms: u64, save_records: usize) -> Journal<Told> {
+        let policy = Policy { sync, save_ms, save_records };
+        Journal::new(Told::default(), policy, Stamp::default())
+    }
+
+    fn at(ms: u64) -> Time {
+        Time::from_ms(ms)
+    }
+
+    fn append(journal: &mut Journal<Told>, count: usize) {
+        for number in 0..count {
+            journal.append(Record::Unretained(format!("{number}").as_str().into()));
+        }
+    }
+
+    #[test]
+    fn one_batch_is_in_flight_and_the_next_gathers() {
+        let mut journal = journal(Sync::Always, 1000, 0);
+        append(&mut journal, 2);
+        journal.want(Seq(1));
+        journal.commit(at(0));
+        append(&mut journal, 3);
+        journal.want(Seq(5));
+        journal.commit(at(1));
+        assert_eq!(
+            (journal.durable(), journal.writer.job.as_ref().unwrap().records()),
+            (Seq(0), 2)
+        );
+        journal.writer.results.push(Ok(()));
+        journal.commit(at(2));
+        assert_eq!(
+            (journal.durable(), journal.writer.job.as_ref().unwrap().records()),
+            (Seq(2), 3)
+        );
+        journal.writer.results.push(Ok(()));
+        journal.commit(at(3));
+        assert_eq!((journal.durable(), journal.commits(), journal.backlog()), (Seq(5), 2, 0));
+        assert!(journal.is_saved());
+    }
+
+    #[test]
+    fn what_nobody_waits_for_waits_its_time_or_its_number_or_until_somebody_says_so() {
+        let mut lazy = journal(Sync::Always, 1000, 0);
+        append(&mut lazy, 1);
+        lazy.commit(at(50));
+        assert!(lazy.writer.job.is_none());
+        assert_eq!(lazy.deadline(), Some(at(1050)));
+        lazy.commit(at(1050));
+        assert!(lazy.writer.job.is_some());
+        let mut counting = journal(Sync::Always, 0, 3);
+        append(&mut counting, 2);
+        counting.commit(at(0));
+        assert!(counting.writer.job.is_none() && counting.deadline().is_none());
+        append(&mut counting, 1);
+        counting.commit(at(0));
+        assert!(counting.writer.job.is_some());
+        let mut asked = journal(Sync::Off, 0, 0);
+        append(&mut asked, 1);
+        asked.commit(at(0));
+        assert!(asked.writer.job.is_none());
+        assert!(asked.save());
+        asked.commit(at(0));
+        assert!(asked.writer.job.is_some());
+    }
+
+    #[test]
+    fn with_interval_and_off_everything_counts_as_durable_until_storage_fails() {
+        for sync in [Sync::Interval, Sync::Off] {
+            let mut journal = journal(sync, 100, 0);
+            append(&mut journal, 2);
+            journal.want(Seq(2));
+            journal.commit(at(0));
+            assert_eq!(journal.durable(), Seq(2));
+            assert!(journal.writer.job.is_none(), "nobody waits");
+            journal.writer.results.push(Err(Failure::Medium("full".into())));
+            journal.commit(at(100));
+            append(&mut journal, 1);
+            assert_eq!((journal.durable(), journal.state()), (Seq(2), Storage::Failed));
+        }
+    }
+
+    #[test]
+    fn a_batch_that_failed_is_tried_again_before_anything_else() {
+        let mut journal = journal(Sync::Always, 1000, 0);
+        append(&mut journal, 1);
+        journal.want(Seq(1));
+        journal.writer.results.push(Err(Failure::Medium("full".into())));
+        journal.commit(at(0));
+        assert_eq!((journal.state(), journal.deadline()), (Storage::Failed, Some(at(AGAIN_MS))));
+        append(&mut journal, 4);
+        journal.want(Seq(5));
+        journal.commit(at(AGAIN_MS - 1));
+        assert!(journal.writer.job.is_none());
+        journal.commit(at(AGAIN_MS));
+        assert_eq!(journal.writer.job.as_ref().unwrap().last(), 1);
+        assert_eq!(journal.state(), Storage::Failed, "until it is known better");
+        journal.writer.results.push(Ok(()));
+        journal.commit(at(AGAIN_MS));
+        assert_eq!((journal.state(), journal.durable()), (Storage::Well, Seq(1)));
+        assert_eq!(journal.writer.job.as_ref().unwrap().last(), 5);
+        assert_eq!(journal.broken(), None);
+    }
+
+    #[test]
+    fn a_store_that_is_refused_is_the_end() {
+        let mut journal = journal(Sync::Always, 1000, 0);
+        append(&mut journal, 1);
+        journal.want(Seq(1));
+        journal.writer.results.push(Err(Failure::Refused("damaged".into())));
+        journal.commit(at(0));
+        assert_eq!((journal.broken(), journal.durable()), (Some("damaged"), Seq(0)));
+        journal.commit(at(100_000));
+        assert!(journal.writer.job.is_none() && journal.is_settled() && !journal.is_saved());
+    }
+
+    #[test]
+    fn storage_is_behind_when_much_waits_or_one_batch_takes_long() {
+        let mut journal = journal(Sync::Always, 1000, 0);
+        append(&mut journal, 1);
+        journal.want(Seq(1));
+        journal.commit(at(0));
+        journal.commit(at(SLOW_MS - 1));
+        assert_eq!((journal.state(), journal.deadline()), (Storage::Well, Some(at(SLOW_MS))));
+        journal.commit(at(SLOW_MS));
+        assert_eq!((journal.state(), journal.deadline()), (Storage::Behind, None));
+        journal.writer.results.push(Ok(()));
+        journal.commit(at(SLOW_MS));
+        assert_eq!(journal.state(), Storage::Well);
+        append(&mut journal, 1);
+        journal.save();
+        journal.commit(at(SLOW_MS));
+        let cost = 64;
+        append(&mut journal, BACKLOG_BYTES / cost + 1);
+        journal.commit(at(SLOW_MS));
+        assert_eq!(journal.state(), Storage::Behind);
+        journal.writer.results.extend([Ok(()), Ok(())]);
+        journal.commit(at(SLOW_MS));
+        journal.commit(at(SLOW_MS));
+        assert_eq!((journal.state(), journal.backlog()), (Storage::Well, 0));
+    }
+}

@@ -32,7 +32,7 @@ use mqtt_broker::time::Time;
 
 pub(crate) use disk::Disk;
 pub(crate) use show::show;
-use vault::Vault;
+pub(crate) use vault::Vault;
 use wire::{Frame, Wire};
 
 /// What a broker wanted, in order; packets as a client reads them.

@@ -90,8 +90,8 @@ impl Vault {
 
     /// Something is wrong with the medium from now on, or nothing any more.
     pub(crate) fn trouble(&mut self) -> Trouble {
-        let troubles =
-            [Trouble::None, Trouble::Full, Trouble::ReadOnly, Trouble::NoSync, Trouble::Dead];
+        use Trouble::{Dead, Full, NoSync, None, ReadOnly};
+        let troubles = [None, None, Full, ReadOnly, NoSync, NoSync, Dead];
         let trouble = troubles[self.rng.index(troubles.len())];
         self.medium.set(trouble);
         trouble

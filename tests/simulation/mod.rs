@@ -5,6 +5,7 @@
 //! swarm.rs   what is drawn from the seed first: options, features, how often what happens
 //! world.rs   the steps: packets arrive, leave, are lost; time passes; storage lags; processes end
 //! act.rs     what clients decide to do
+//! bytes.rs   the second world: the loop of the server, between bytes and the store
 //! peer.rs    a client: its half of QoS 1 and 2
 //! model/     what the broker must do, and the checks of what it does
 //! ```
@@ -17,6 +18,7 @@
 //! Never needs a socket, a file or a second.
 
 mod act;
+mod bytes;
 mod model;
 mod peer;
 mod swarm;

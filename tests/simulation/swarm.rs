@@ -145,7 +145,7 @@ fn options(rng: &mut Rng) -> Options {
 
 fn actions(rng: &mut Rng, slow_disk: bool, over_store: bool) -> Vec<(Action, u64)> {
     let rare = |rng: &mut Rng, weight: u64| if rng.chance(1, 2) { weight } else { 0 };
-    let crashes = match (over_store, slow_disk) {
+    let crashes = |rng: &mut Rng| match (over_store, slow_disk) {
         (true, _) => *pick(rng, &[1, 1, 4]),
         (false, true) => rare(rng, 1),
         (false, false) => 0,
@@ -165,7 +165,7 @@ fn actions(rng: &mut Rng, slow_disk: bool, over_store: bool) -> Vec<(Action, u64
         (Action::Clock, 8),
         (Action::Disk, if slow_disk { 20 } else { 0 }),
         (Action::Storage, rare(rng, if over_store { 4 } else { 1 })),
-        (Action::Crash, crashes),
+        (Action::Crash, crashes(rng)),
         (Action::Idle, rare(rng, 1)),
     ]
 }

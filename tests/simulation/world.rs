@@ -37,6 +37,8 @@ pub(super) struct World {
     remembered: usize,
     /// What the broker was last told of storage.
     storage: Storage,
+    /// How often that has changed.
+    changes: u64,
 }
 
 impl World {
@@ -62,6 +64,7 @@ impl World {
             history: VecDeque::new(),
             remembered,
             storage: Storage::Well,
+            changes: 0,
             rng,
             swarm,
             machine,
@@ -299,9 +302,12 @@ impl World {
             }
             return;
         }
-        let others = [Storage::Well, Storage::Behind, Storage::Failed];
-        let state = *pick(&mut self.rng, &others);
-        self.set_storage(state);
+        self.changes += 1;
+        self.set_storage(match self.changes % 4 {
+            1 => Storage::Behind,
+            3 => Storage::Failed,
+            _ => Storage::Well,
+        });
     }
 
     /// The broker is told how the real store is.

@@ -64,9 +64,8 @@ fn carry_out(
         }
         Step::Clear { prefix } => {
             let (start, end) = (batch.at(prefix), behind(batch.at(prefix)));
-            let mut gone = table
-                .extract_from_if(start..end.as_slice(), |_, _| true)
-                .map_err(medium)?;
+            let mut gone =
+                table.extract_from_if(start..end.as_slice(), |_, _| true).map_err(medium)?;
             gone.try_for_each(|row| {
                 let (key, value) = row.map_err(medium)?;
                 count(changes, key.value(), value.value(), -1)

@@ -115,7 +115,12 @@ fn sweep(
 }
 
 impl Loader<'_> {
-    fn message(&mut self, mut key: Take<'_>, value: &[u8], gauge: &Rc<Gauge>) -> Result<(), Corrupt> {
+    fn message(
+        &mut self,
+        mut key: Take<'_>,
+        value: &[u8],
+        gauge: &Rc<Gauge>,
+    ) -> Result<(), Corrupt> {
         let number = key.u64()?;
         match (key.u8()?, self.messages.last_mut()) {
             (BODY, _) => {

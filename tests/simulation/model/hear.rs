@@ -16,8 +16,8 @@ use mqtt_broker::codec::{
 use mqtt_broker::time::Time;
 
 use super::super::swarm::{FILTERS, SHARED};
-use super::route::{matches, pattern};
 use super::life::expiry_of;
+use super::route::{matches, pattern};
 use super::{Group, Letter, Model, Run, State};
 
 impl Model {

@@ -192,8 +192,7 @@ impl Model {
         let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
         let links = self.links.iter();
         let is_well = self.storage == Storage::Well;
-        let due =
-            links.filter(|(_, link)| due(link.silent_by) || is_well && due(link.stalled_by));
+        let due = links.filter(|(_, link)| due(link.silent_by) || is_well && due(link.stalled_by));
         due.map(|(conn, _)| *conn).collect()
     }
 

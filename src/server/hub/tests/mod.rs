@@ -128,9 +128,8 @@ fn failed_storage_stops_promises_and_nothing_else() {
     let mut newer = world.clean("p", Version::V5);
     let mut older = world.clean("q", Version::V311);
     world.disk.borrow_mut().failing = true;
-    let message = |payload: &str| {
-        Packet::Publish(Publish::new("t", payload.to_owned()).at_least_once(id(7)))
-    };
+    let message =
+        |payload: &str| Packet::Publish(Publish::new("t", payload.to_owned()).at_least_once(id(7)));
     // The first finds out; from then on those who can be told are.
     older.send(&mut world, &message("first"));
     world.settle();
