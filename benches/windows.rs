@@ -32,7 +32,7 @@ fn full(window: usize, qos: QoS) -> (Outbound<u64>, VecDeque<PacketId>) {
 
 fn send(outbound: &mut Outbound<u64>, qos: QoS) -> PacketId {
     let id = outbound.next_id();
-    outbound.send(id, qos, black_box(1));
+    outbound.send(id, qos, black_box(1), 0);
     id
 }
 

@@ -51,6 +51,18 @@ impl<'a> Parts<'a> {
             created: now,
         }
     }
+
+    /// Bytes of topic, properties and payload.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.topic.len() + self.properties.len() + self.payload.len()
+    }
+
+    /// Never: a topic has at least one character.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// A message, shared by everything that still has to deliver it.
@@ -84,8 +96,7 @@ impl Message {
         publisher: Option<Rc<str>>,
         gauge: &Rc<Gauge>,
     ) -> Rc<Self> {
-        let len = parts.topic.len() + parts.properties.len() + parts.payload.len();
-        let mut bytes = Vec::with_capacity(len);
+        let mut bytes = Vec::with_capacity(parts.len());
         bytes.extend_from_slice(parts.topic.as_bytes());
         bytes.extend_from_slice(parts.properties);
         bytes.extend_from_slice(parts.payload);

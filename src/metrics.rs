@@ -116,10 +116,14 @@ pub enum DropReason {
     SessionEnded,
     /// The client refused it.
     Refused,
+    /// Its topic is not below the mount point of the client's connection.
+    OutsideMount,
+    /// Its payload was larger than allowed: it was not taken at all.
+    PayloadTooLarge,
 }
 
 /// How many reasons there are.
-const DROPS: usize = 8;
+const DROPS: usize = 10;
 
 impl DropReason {
     /// What a log line calls it.
@@ -134,6 +138,8 @@ impl DropReason {
             Self::TooLarge => "larger than the client takes",
             Self::SessionEnded => "session ended",
             Self::Refused => "refused by the client",
+            Self::OutsideMount => "outside of the mount point",
+            Self::PayloadTooLarge => "payload larger than allowed",
         }
     }
 }

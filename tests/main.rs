@@ -20,6 +20,8 @@ mod interop;
 #[cfg(test)]
 mod machine;
 #[cfg(test)]
+mod options;
+#[cfg(test)]
 mod regression;
 #[cfg(test)]
 mod scenarios;

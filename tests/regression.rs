@@ -35,7 +35,7 @@ fn narrow(client_id: &str, largest: u32) -> Packet {
 
 /// Connects; everything that waits has left.
 fn connect(machine: &mut Machine, packet: &Packet) -> ConnId {
-    let (conn, _) = machine.open();
+    let (conn, _) = machine.open(0);
     machine.receive(conn, packet);
     machine.flush(conn, usize::MAX);
     conn

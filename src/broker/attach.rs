@@ -12,8 +12,8 @@ use log::{debug, info};
 
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, End, Fault, Shown, Timer, name};
-use crate::codec::{self, Connect, Disconnect, ReasonCode, Version, Will};
+use super::{Broker, ConnId, Effect, Effects, End, Fault, Seq, Shown, Timer, name};
+use crate::codec::{self, Connect, Disconnect, Packet, ReasonCode, Version, Will};
 use crate::message::{Message, Parts};
 use crate::persistence::{Change, Record};
 use crate::session::{SessionId, Will as KeptWill};
@@ -107,12 +107,14 @@ impl Broker {
         now: Time,
         id: SessionId,
         will: &Will,
+        mount: &str,
         effects: &mut Effects,
     ) {
+        let topic = [mount, &will.topic].concat();
         let mut properties = Vec::new();
         codec::write_forwardable(&will.properties, &mut properties);
         let parts = Parts {
-            topic: will.topic.as_str().into(),
+            topic: topic.as_str().into(),
             properties: &properties,
             payload: &will.payload,
             qos: will.qos,
@@ -153,6 +155,39 @@ impl Broker {
         self.detach(now, conn, with_will, effects);
         effects.list.push(Effect::Close { conn });
         Ok(())
+    }
+
+    /// Ends an accepted connection from this side; its Will is published.
+    pub(super) fn dismiss(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        code: ReasonCode,
+        why: Option<&str>,
+        effects: &mut Effects,
+    ) {
+        let Some(online) = self.links.online(conn) else { return };
+        if online.version == Version::V5 {
+            let mut disconnect = Disconnect { reason: code, ..Disconnect::default() };
+            if online.wants_reasons {
+                disconnect.reason_string = why.map(Into::into);
+            }
+            let mut packet = Packet::Disconnect(disconnect);
+            // [MQTT-3.14.2-3]: without the reason string if it would not fit.
+            if codec::encoded_len(&packet, Version::V5) > online.maximum_packet_size as usize {
+                packet = Packet::Disconnect(Disconnect { reason: code, ..Disconnect::default() });
+            }
+            self.send(conn, packet, Seq(0), effects);
+        }
+        effects.list.push(Effect::Close { conn });
+        self.detach(now, conn, true, effects);
+    }
+
+    /// Closes a connection that was never accepted.
+    pub(super) fn abandon(&mut self, conn: ConnId, effects: &mut Effects) {
+        self.disarm_link(conn);
+        self.links.replace(conn, Link::Leaving);
+        effects.list.push(Effect::Close { conn });
     }
 
     pub(super) fn on_closed(&mut self, now: Time, conn: ConnId, end: End, effects: &mut Effects) {

@@ -10,21 +10,17 @@ use std::sync::Arc;
 
 use log::info;
 
+use super::entry::Refusal;
 use super::link::{Judging, Link};
 use super::target::CONNECTION;
 use super::{
-    Broker, ConnId, Effect, Effects, Fault, ListenerOptions, NOBODY, Seq, Shown, Storage, Verdict,
-    name, shown_user,
+    Broker, ConnId, Effect, Effects, Fault, NOBODY, Seq, Shown, Storage, Verdict, name, shown_user,
 };
 use crate::codec::{
-    self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version, Will,
+    self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version,
 };
-use crate::session::{Access, Admission, Credentials, Identity, Peer};
+use crate::session::{Admission, Credentials, Identity, Peer};
 use crate::time::Time;
-use crate::topic_matcher::Topic;
-
-/// A CONNECT that is not accepted, and what its CONNACK says.
-type Refusal = Fault;
 
 /// A CONNACK that refuses: two bytes of header, flags, reason, no properties.
 const REFUSAL_BYTES: u32 = 5;
@@ -75,9 +71,7 @@ impl Broker {
             return Ok(());
         }
         let is_assigned = connect.client_id.is_empty();
-        if is_assigned {
-            connect.client_id = self.choose_client_id(&connect, peer)?;
-        }
+        connect.client_id = self.client_id_of(&connect, peer)?;
         let identity = Identity {
             client_id: connect.client_id.as_str().into(),
             user_name: connect.user_name.as_deref().map(Into::into),
@@ -109,84 +103,6 @@ impl Broker {
                 effects.list.push(Effect::Hold { conn });
                 effects.list.push(Effect::Judge { conn, credentials: Box::new(credentials) });
             }
-        }
-        Ok(())
-    }
-
-    /// An id for a client that has none.
-    fn choose_client_id(&mut self, connect: &Connect, peer: Peer) -> Result<String, Refusal> {
-        let refused = Err(Fault::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "no client id"));
-        match connect.version {
-            // 3.1 knows no empty id, 3.1.1 only with a clean session ([MQTT-3.1.3-8]).
-            Version::V31 => return refused,
-            Version::V311 if !connect.clean_start => return refused,
-            Version::V311 | Version::V5 => {}
-        }
-        let Some(listener) = self.options.listener(peer.listener) else { return refused };
-        if !listener.allow_zero_length_client_id {
-            return refused;
-        }
-        loop {
-            let (a, b) = (self.rng.next_u64(), self.rng.next_u64());
-            let id = format!(
-                "{}{:08X}-{:04X}-{:04X}-{:04X}-{:012X}",
-                listener.auto_id_prefix,
-                a >> 32,
-                (a >> 16) & 0xffff,
-                a & 0xffff,
-                b >> 48,
-                b & 0xffff_ffff_ffff
-            );
-            if self.store.of_client(&id).is_none() {
-                return Ok(id);
-            }
-        }
-    }
-
-    fn check_connect(&self, connect: &Connect, identity: &Identity) -> Result<(), Refusal> {
-        if self.is_stopping {
-            return Err(Fault::new(ReasonCode::SERVER_UNAVAILABLE, "the server is stopping"));
-        }
-        let listener = self.listener(identity)?;
-        let highest = self.options.max_keep_alive;
-        let is_too_long = connect.keep_alive == 0 || connect.keep_alive > highest;
-        if highest > 0 && is_too_long && connect.version < Version::V5 {
-            let what = "keep alive longer than allowed";
-            return Err(Fault::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, what));
-        }
-        match &connect.will {
-            Some(will) => self.check_will(will, listener, identity),
-            None => Ok(()),
-        }
-    }
-
-    /// What holds where a client came in.
-    fn listener(&self, identity: &Identity) -> Result<&Arc<ListenerOptions>, Refusal> {
-        let gone = Fault::new(ReasonCode::SERVER_UNAVAILABLE, "its listener has gone");
-        self.options.listener(identity.peer.listener).ok_or(gone)
-    }
-
-    fn check_will(
-        &self,
-        will: &Will,
-        listener: &ListenerOptions,
-        identity: &Identity,
-    ) -> Result<(), Refusal> {
-        if Topic::parse(&will.topic).is_err() {
-            return Err(Fault::malformed("the Will topic is not valid"));
-        }
-        if will.qos > listener.maximum_qos {
-            // [MQTT-3.2.2-12].
-            return Err(Fault::new(ReasonCode::QOS_NOT_SUPPORTED, "the Will's QoS is too high"));
-        }
-        if will.retain && !self.options.retain_available {
-            // [MQTT-3.2.2-13].
-            return Err(Fault::new(ReasonCode::RETAIN_NOT_SUPPORTED, "the Will is retained"));
-        }
-        if is_reserved(&will.topic)
-            || !self.allows_all && !self.authority.may(identity, Access::Will, &will.topic)
-        {
-            return Err(Fault::new(ReasonCode::NOT_AUTHORIZED, "the Will topic is not allowed"));
         }
         Ok(())
     }
@@ -272,6 +188,14 @@ impl Broker {
         match verdict {
             Verdict::Granted => {
                 effects.list.push(Effect::Resume { conn });
+                let Judging { connect, identity, .. } = &*judging;
+                // The configuration may be another since it was asked.
+                if let Err(why) = self.check_connect(connect, identity) {
+                    let form = (connect.version, connect.properties.maximum_packet_size);
+                    let (who, what, code) = (name(identity), why.what, why.code.name());
+                    info!(target: CONNECTION, "Client {who} disconnected: {what} ({code}).");
+                    return self.refuse(conn, form, why, effects);
+                }
                 self.accept(now, conn, *judging, effects);
             }
             Verdict::Refused(code) => {
@@ -300,7 +224,7 @@ impl Broker {
     fn accept(&mut self, now: Time, conn: ConnId, who: Judging, effects: &mut Effects) {
         let connect = &who.connect;
         let (version, most) = (connect.version, connect.properties.maximum_packet_size);
-        let listener = match self.listener(&who.identity) {
+        let listener = match self.listener(who.identity.peer) {
             Ok(listener) => Arc::clone(listener),
             Err(why) => return self.refuse(conn, (version, most), why, effects),
         };
@@ -333,7 +257,7 @@ impl Broker {
             None => self.open_session(Rc::clone(&who.identity.client_id), expiry, effects),
         };
         if let Some(will) = &connect.will {
-            self.set_will(now, session, will, effects);
+            self.set_will(now, session, will, &listener.mount_point, effects);
         }
         self.store.session_mut(session).conn = Some(conn);
         let online = self.online_from(now, session, &who, &listener, expiry);
@@ -392,12 +316,6 @@ impl Broker {
         // 5.0, 4.12: the CONNECT had no Authentication Method.
         Err(Fault::protocol("AUTH without an authentication method"))
     }
-}
-
-/// Topics only the broker publishes to; a bridge's state may come from the bridge.
-pub(super) fn is_reserved(topic: &str) -> bool {
-    let is_bridge_state = topic.starts_with("$SYS/broker/connection/") && topic.ends_with("/state");
-    topic.starts_with("$SYS") && !is_bridge_state || topic.starts_with("$share")
 }
 
 /// Bytes of a refusing CONNACK of 5.0.

@@ -15,7 +15,7 @@ use log::warn;
 use super::link::Online;
 use super::source::{Source, Terms, remaining};
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, MessageRef, Overflow, Seq, Shown, Target};
+use super::{Broker, ConnId, Effect, Effects, MessageRef, Options, Overflow, Seq, Shown, Target};
 use crate::codec::{PacketId, QoS, ReasonCode};
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
@@ -36,10 +36,11 @@ impl Broker {
         let start = effects.targets.len();
         for found in &matches.sessions {
             let terms = Terms {
-                qos: found.qos.min(source.parts.qos),
+                qos: self.outgoing_qos(found.qos, source.parts.qos),
                 retain: found.retain_as_published && source.parts.retain,
                 identifiers: matches.identifiers_of(found),
                 group: 0,
+                skip: 0,
             };
             self.deliver(now, found.session, terms, source, effects);
         }
@@ -47,6 +48,12 @@ impl Broker {
             self.deliver_group(now, *group, source, effects);
         }
         self.emit(start, source, effects);
+    }
+
+    /// At which QoS a message goes out: the lower of the two, unless it is to be as subscribed
+    /// ([MQTT-3.8.4-8] of 5.0).
+    pub(super) fn outgoing_qos(&self, subscribed: QoS, published: QoS) -> QoS {
+        if self.options.upgrade_outgoing_qos { subscribed } else { subscribed.min(published) }
     }
 
     /// One effect for all targets since `start`.
@@ -75,12 +82,14 @@ impl Broker {
             }
             return self.enqueue(to, terms, source, effects);
         };
+        let Some(skip) = online.skip(source.parts.topic) else { return self.note_outside(conn) };
+        let terms = Terms { skip, ..terms };
         let charge = source.charge(online.version, terms, now);
         if charge > online.maximum_packet_size {
             // As if it had been sent and had completed ([MQTT-3.1.2-25]).
             return self.counters.drop_one(DropReason::TooLarge);
         }
-        if !takes(online, session, terms.qos, charge) {
+        if !self.options.takes(online, session, terms.qos, charge, source.parts.len()) {
             return self.enqueue(to, terms, source, effects);
         }
         if terms.qos > QoS::AtMostOnce {
@@ -110,7 +119,8 @@ impl Broker {
             let must_keep = session.is_kept() || terms.group != 0;
             let message = must_keep.then(|| source.keep(&mut self.store));
             let delivery = delivery(message, terms);
-            self.change(to, Change::Delivered { packet_id, delivery }, effects);
+            let len = count(source.parts.len());
+            self.change(to, Change::Delivered { packet_id, delivery, len }, effects);
             packet_id
         });
         let expiry = remaining(&source.parts, now);
@@ -146,8 +156,7 @@ impl Broker {
         source: &mut Source<'_>,
         effects: &mut Effects,
     ) {
-        let len = source.parts.topic.len() + source.parts.properties.len();
-        let len = len + source.parts.payload.len();
+        let len = source.parts.len();
         let is_full =
             |broker: &Self| broker.is_full(broker.store.session(to).queue.as_deref(), len);
         if is_full(self) {
@@ -262,6 +271,7 @@ impl Effects {
             identifiers_start,
             identifiers_len: count(terms.identifiers.len()),
             packet_id: sending.packet_id,
+            skip: terms.skip,
             qos: terms.qos,
             retain: terms.retain,
             dup: sending.dup,
@@ -270,23 +280,39 @@ impl Effects {
     }
 }
 
-/// Whether a session's connection takes a message of this QoS and size now.
-pub(super) fn takes(online: &Online, session: &Session, qos: QoS, charge: u32) -> bool {
-    if !online.has_room(charge) {
-        return false;
+impl Options {
+    /// Whether a session's connection takes a message of this QoS now, of so many bytes on the
+    /// wire (`charge`) and in itself.
+    pub(super) fn takes(
+        &self,
+        online: &Online,
+        session: &Session,
+        qos: QoS,
+        charge: u32,
+        len: usize,
+    ) -> bool {
+        if !online.has_room(charge) {
+            return false;
+        }
+        let queue = session.queue.as_deref();
+        if qos == QoS::AtMostOnce {
+            // Order is promised per topic and QoS ([MQTT-4.6.0-6]): QoS 0 overtakes what waits
+            // for acknowledgements, but not its own kind.
+            return queue.is_none_or(|queue| !queue.has_qos0());
+        }
+        online.resume.is_none()
+            && queue.is_none_or(Queue::is_empty)
+            && self.has_window(online, session, len)
     }
-    let queue = session.queue.as_deref();
-    if qos == QoS::AtMostOnce {
-        // Order is promised per topic and QoS ([MQTT-4.6.0-6]): QoS 0 overtakes what waits for
-        // acknowledgements, but not its own kind.
-        return queue.is_none_or(|queue| !queue.has_qos0());
-    }
-    online.resume.is_none() && queue.is_none_or(Queue::is_empty) && has_window(online, session)
-}
 
-/// Whether one more message above QoS 0 may be on its way.
-pub(super) fn has_window(online: &Online, session: &Session) -> bool {
-    online.quota > 0 && session.inflight() < usize::from(online.window)
+    /// Whether one more message above QoS 0, of so many bytes, may be on its way. One that is
+    /// larger than all that may be goes alone: else it would stop what is behind it for ever.
+    pub(super) fn has_window(&self, online: &Online, session: &Session, len: usize) -> bool {
+        let (most, before) = (self.max_inflight_bytes, session.inflight_bytes());
+        online.quota > 0
+            && session.inflight() < usize::from(online.window)
+            && (most == 0 || before == 0 || before.saturating_add(len as u64) <= most)
+    }
 }
 
 fn delivery(message: Option<Rc<Message>>, terms: Terms<'_>) -> Delivery {

@@ -151,6 +151,8 @@ pub struct Target {
     pub identifiers_len: u32,
     /// Present exactly when the QoS is above 0.
     pub packet_id: Option<PacketId>,
+    /// Bytes at the front of the topic that it does not see: a mount point.
+    pub skip: u16,
     /// At which QoS.
     pub qos: QoS,
     /// RETAIN flag.
@@ -241,12 +243,12 @@ pub struct Effects {
     pub(super) rewritten: Rewritten,
 }
 
-/// What a message is made of where that is not what its PUBLISH says: the topic behind an alias,
-/// and the properties without those of its connection.
+/// What a message is made of where that is not what its PUBLISH says: the topic behind an alias
+/// or below a mount point, and the properties without those of its connection.
 #[derive(Debug, Default)]
 pub(super) struct Rewritten {
     is_set: bool,
-    topic: Option<Rc<str>>,
+    topic: String,
     properties: Vec<u8>,
 }
 
@@ -280,21 +282,23 @@ impl Effects {
 }
 
 impl Rewritten {
-    pub(super) fn set(&mut self, topic: Option<Rc<str>>, properties: &PropertiesRef<'_>) {
+    /// The topic is that of the PUBLISH, unless it is put together from others.
+    pub(super) fn set(&mut self, topic: &[&str], properties: &PropertiesRef<'_>) {
         self.clear();
         self.is_set = true;
-        self.topic = topic;
+        self.topic.extend(topic.iter().copied());
         properties.forwardable(&mut self.properties);
     }
 
     pub(super) fn parts<'s>(&'s self, publish: &PublishRef<'s>, now: Time) -> Parts<'s> {
-        let topic = self.topic.as_deref().map_or(publish.topic, Text::from);
+        let topic =
+            if self.topic.is_empty() { publish.topic } else { Text::from(self.topic.as_str()) };
         Parts::of(publish, topic, &self.properties, now)
     }
 
     fn clear(&mut self) {
         self.is_set = false;
-        self.topic = None;
+        self.topic.clear();
         self.properties.clear();
     }
 }

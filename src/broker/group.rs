@@ -7,7 +7,7 @@
 
 use log::warn;
 
-use super::deliver::takes;
+use super::link::Online;
 use super::source::{Source, Terms, charge, identifiers};
 use super::{Broker, Effects, Overflow, Shown};
 use crate::codec::QoS;
@@ -15,6 +15,7 @@ use crate::message::Delivery;
 use crate::metrics::DropReason;
 use crate::persistence::GroupChange;
 use crate::router::{GroupId, Subscriber};
+use crate::session::Held;
 use crate::time::Time;
 
 impl Broker {
@@ -28,54 +29,81 @@ impl Broker {
         effects: &mut Effects,
     ) {
         let Some(shared) = self.store.router.group(group) else { return };
-        let (mut ahead, mut is_anybody_there) = (0, false);
+        let (mut ahead, mut highest, mut is_anybody_there) = (0, None, false);
         let found = loop {
             if ahead == shared.members.len() {
                 break None;
             }
             let Some(member) = shared.member(ahead) else { break None };
-            let session = self.store.session(member.session);
-            if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
-                is_anybody_there = true;
-                let terms = group_terms(&member, source, group);
-                let charge = charge(online.version, terms, &source.parts, now);
-                if charge <= online.maximum_packet_size && takes(online, session, terms.qos, charge)
-                {
-                    break Some((member, charge));
+            if let Some(terms) = self.group_terms(&member, source, group) {
+                highest = highest.max(Some(terms.qos));
+                let session = self.store.session(member.session);
+                if let Some(online) = session.conn.and_then(|conn| self.links.online(conn)) {
+                    is_anybody_there = true;
+                    if let Ok((terms, charge)) = fits_member(now, online, terms, source)
+                        && let len = source.parts.len()
+                        && self.options.takes(online, session, terms.qos, charge, len)
+                    {
+                        break Some((member, terms.skip, charge));
+                    }
                 }
             }
             ahead += 1;
         };
-        if let Some((member, charge)) = found {
+        if let Some((member, skip, charge)) = found
+            && let Some(terms) = self.group_terms(&member, source, group)
+        {
             self.store.router.group_mut(group).served(ahead);
-            let terms = group_terms(&member, source, group);
+            let terms = Terms { skip, ..terms };
             return self.hand_over(now, member.session, terms, charge, source, effects);
         }
-        let is_qos0 = source.parts.qos == QoS::AtMostOnce;
+        // With nobody whose filter matches, it is not for this group.
+        let Some(highest) = highest.map(|highest| highest.max(source.parts.qos)) else { return };
+        let is_qos0 = highest == QoS::AtMostOnce;
         if is_qos0 && !is_anybody_there && !self.options.queue_qos0_messages {
             return self.counters.drop_one(DropReason::Offline);
         }
-        if self.is_too_large_for_all(now, group, source) {
-            return self.counters.drop_one(DropReason::TooLarge);
+        if let Some(why) = self.refused_by_all(now, group, source) {
+            return self.counters.drop_one(why);
         }
         self.enqueue_group(group, source, effects);
     }
 
-    /// Whether a message is larger than any member takes, all of them being there to say so.
-    pub(super) fn is_too_large_for_all(
+    /// How a member gets a message; `None` if its filter does not match it, as the member sees
+    /// the two.
+    pub(super) fn group_terms<'i>(
+        &self,
+        member: &'i Subscriber,
+        source: &Source<'_>,
+        group: GroupId,
+    ) -> Option<Terms<'i>> {
+        let held = Held { node: self.store.router.group(group)?.node, group: group.0 };
+        let is_hidden = self.store.router.hides(member.session, held, source.parts.topic);
+        (!is_hidden).then(|| Terms {
+            qos: self.outgoing_qos(member.options.qos, source.parts.qos),
+            retain: member.options.retain_as_published && source.parts.retain,
+            identifiers: identifiers(&member.identifier),
+            group: group.0,
+            skip: 0,
+        })
+    }
+
+    /// Why no member ever takes a message, all being there to say so that it is for.
+    pub(super) fn refused_by_all(
         &self,
         now: Time,
         group: GroupId,
         source: &Source<'_>,
-    ) -> bool {
-        let Some(shared) = self.store.router.group(group) else { return false };
-        shared.members.as_slice().iter().all(|member| {
-            let conn = self.store.session(member.session).conn;
-            conn.and_then(|conn| self.links.online(conn)).is_some_and(|online| {
-                let terms = group_terms(member, source, group);
-                charge(online.version, terms, &source.parts, now) > online.maximum_packet_size
-            })
-        })
+    ) -> Option<DropReason> {
+        let shared = self.store.router.group(group)?;
+        // Those it was for may have left.
+        let mut why = DropReason::SessionEnded;
+        for member in shared.members.as_slice() {
+            let Some(terms) = self.group_terms(member, source, group) else { continue };
+            let conn = self.store.session(member.session).conn?;
+            why = fits_member(now, self.links.online(conn)?, terms, source).err()?;
+        }
+        Some(why)
     }
 
     fn enqueue_group(&mut self, group: GroupId, source: &mut Source<'_>, effects: &mut Effects) {
@@ -138,11 +166,19 @@ impl Broker {
     }
 }
 
-fn group_terms<'i>(member: &'i Subscriber, source: &Source<'_>, group: GroupId) -> Terms<'i> {
-    Terms {
-        qos: member.options.qos.min(source.parts.qos),
-        retain: member.options.retain_as_published && source.parts.retain,
-        identifiers: identifiers(&member.identifier),
-        group: group.0,
+/// How a member's connection gets a message and what that takes of its room; why not, if it never
+/// does.
+fn fits_member<'i>(
+    now: Time,
+    online: &Online,
+    terms: Terms<'i>,
+    source: &Source<'_>,
+) -> Result<(Terms<'i>, u32), DropReason> {
+    let skip = online.skip(source.parts.topic).ok_or(DropReason::OutsideMount)?;
+    let terms = Terms { skip, ..terms };
+    let charge = charge(online.version, terms, &source.parts, now);
+    if charge > online.maximum_packet_size {
+        return Err(DropReason::TooLarge);
     }
+    Ok((terms, charge))
 }

@@ -9,8 +9,7 @@
 //!
 //! Never outlives its connection; what does is the session.
 
-use std::rc::Rc;
-
+use super::names::Names;
 use crate::codec::{Connect, QoS, Version};
 use crate::crowd;
 use crate::router::Matches;
@@ -56,6 +55,8 @@ pub(super) struct Online {
     pub(super) maximum_qos: QoS,
     /// Highest topic alias taken from it, as it was told.
     pub(super) topic_alias_maximum: u16,
+    /// QoS 1 and 2 messages it may have on their way to the broker, as it was told.
+    pub(super) receive_maximum: u16,
     /// CONNECT had the bridge bit.
     pub(super) is_bridge: bool,
     /// CONNECT named an authentication method.
@@ -79,17 +80,16 @@ pub(super) struct Online {
     pub(super) charged: u64,
     /// The largest packet the client takes.
     pub(super) maximum_packet_size: u32,
-    /// Keep alive, half as long again, in milliseconds; 0 is none.
-    pub(super) patience_ms: u32,
+    /// Keep alive in seconds; 0 is none.
+    pub(super) keep_alive: u16,
     /// The next packet must come before; never, if there is no keep alive.
     pub(super) keep_alive_by: Time,
     /// Something must be taken before; never, if nothing waits.
     pub(super) stalled_by: Time,
     /// Where resending stands; absent once it is done.
     pub(super) resume: Option<Box<Resume>>,
-    /// Topics the client has given an alias; index 0 is alias 1.
-    #[expect(clippy::box_collection, reason = "8 bytes where there are none, which is usual")]
-    pub(super) aliases: Option<Box<Vec<Option<Rc<str>>>>>,
+    /// Mount point and aliases; absent where there are none, which is usual.
+    pub(super) names: Option<Box<Names>>,
     /// Who got the last message.
     pub(super) last_topic: Option<Box<LastTopic>>,
 }
@@ -122,8 +122,8 @@ impl Online {
 
     /// Whatever arrives shows that the client is there ([MQTT-3.1.2-22] of 5.0).
     pub(super) fn heard(&mut self, now: Time) {
-        if self.patience_ms > 0 {
-            self.keep_alive_by = now.plus_ms(u64::from(self.patience_ms));
+        if self.keep_alive > 0 {
+            self.keep_alive_by = patience_from(now, self.keep_alive);
         }
     }
 
@@ -134,7 +134,26 @@ impl Online {
     }
 }
 
+/// Until when a client may be silent: half as long again as its keep alive ([MQTT-3.1.2-22] of
+/// 5.0, [MQTT-3.1.2-24] of 3.1.1); for ever, if that is 0.
+pub(super) fn patience_from(now: Time, keep_alive: u16) -> Time {
+    match keep_alive {
+        0 => Time::NEVER,
+        secs => now.plus_ms(u64::from(secs) * 1500),
+    }
+}
+
 impl Link {
+    /// The other end, unless it is on its way out.
+    pub(super) const fn peer(&self) -> Option<Peer> {
+        match self {
+            Self::Vacant | Self::Leaving => None,
+            Self::Awaiting { peer, .. } => Some(*peer),
+            Self::Judging(judging) => Some(judging.identity.peer),
+            Self::Online(online) => Some(online.identity.peer),
+        }
+    }
+
     /// When something must have happened.
     pub(super) fn deadline(&self) -> Time {
         match self {

@@ -6,8 +6,10 @@
 //!
 //! ```text
 //! handle - connect.rs     CONNECT, AUTH: who is let in
+//!        - entry.rs       what a CONNECT must be like
 //!        - welcome.rs     the terms of a connection, CONNACK
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
+//!        - names.rs       mount points, topic aliases
 //!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
 //!        - source.rs      a message on its way, and what it takes of a connection
 //!        - deliver.rs     a message to one session: room, window, queue
@@ -32,10 +34,12 @@ mod check;
 mod connect;
 mod deliver;
 mod emit;
+mod entry;
 mod event;
 mod expire;
 mod group;
 mod link;
+mod names;
 mod options;
 mod process;
 mod publish;
@@ -55,7 +59,7 @@ use std::rc::Rc;
 
 use log::warn;
 
-use crate::codec::{self, Disconnect, Incoming, Packet, PublishRef, ReasonCode, Version};
+use crate::codec::{self, Incoming, Packet, PublishRef, ReasonCode, Version};
 use crate::metrics::{Counters, Gauge};
 use crate::persistence::{Corrupt, Record};
 pub use crate::persistence::{Seq, Storage};
@@ -197,7 +201,9 @@ impl Broker {
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),
-            Event::Configured { options, authority } => self.on_configured(*options, authority),
+            Event::Configured { options, authority } => {
+                self.on_configured(now, *options, authority, effects);
+            }
             Event::Storage { state, .. } => self.on_storage(now, state, effects),
             Event::Stopping => self.on_stopping(now, effects),
             Event::Tick => self.on_tick(now, effects),
@@ -370,38 +376,5 @@ impl Broker {
             }
             None | Some(Link::Vacant | Link::Leaving) => {}
         }
-    }
-
-    /// Ends an accepted connection from this side; its Will is published.
-    fn dismiss(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        code: ReasonCode,
-        why: Option<&str>,
-        effects: &mut Effects,
-    ) {
-        let Some(online) = self.links.online(conn) else { return };
-        if online.version == Version::V5 {
-            let mut disconnect = Disconnect { reason: code, ..Disconnect::default() };
-            if online.wants_reasons {
-                disconnect.reason_string = why.map(Into::into);
-            }
-            let mut packet = Packet::Disconnect(disconnect);
-            // [MQTT-3.14.2-3]: without the reason string if it would not fit.
-            if codec::encoded_len(&packet, Version::V5) > online.maximum_packet_size as usize {
-                packet = Packet::Disconnect(Disconnect { reason: code, ..Disconnect::default() });
-            }
-            self.send(conn, packet, Seq(0), effects);
-        }
-        effects.list.push(Effect::Close { conn });
-        self.detach(now, conn, true, effects);
-    }
-
-    /// Closes a connection that was never accepted.
-    fn abandon(&mut self, conn: ConnId, effects: &mut Effects) {
-        self.disarm_link(conn);
-        self.links.replace(conn, Link::Leaving);
-        effects.list.push(Effect::Close { conn });
     }
 }

@@ -1,27 +1,70 @@
-//! What happens to the process as a whole: storage that is behind, the end.
+//! What happens to the process as a whole: another configuration, storage that is behind, the end.
 //!
-//! Owns: holding those who make records while storage does not keep up, letting everybody go.
+//! Owns: holding those who make records while storage does not keep up, letting everybody go, or
+//! those of a listener.
 //!
 //! Never touches storage: it is told how it is.
 
 use log::info;
 
 use super::link::Link;
-use super::{Broker, ConnId, Effect, Effects, Options, Seq, Storage};
+use super::target::CONNECTION;
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Options, Seq, Storage, name};
 use crate::codec::ReasonCode;
 use crate::session::Authority;
 use crate::time::Time;
 
 impl Broker {
+    /// What a connection was promised when it was accepted it keeps; all else holds from now on.
     pub(super) fn on_configured(
         &mut self,
+        now: Time,
         options: Options,
         authority: Option<Box<dyn Authority>>,
+        effects: &mut Effects,
     ) {
         self.options = options;
         if let Some(authority) = authority {
             self.allows_all = authority.allows_all();
             self.authority = authority;
+        }
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        for conn in conns {
+            let Some(peer) = self.links.get(conn).and_then(Link::peer) else { continue };
+            if self.options.listener(peer.listener).is_none() {
+                self.turn_out(now, conn, effects);
+            } else if let Some(online) = self.links.online_mut(conn)
+                && online.charged > 0
+            {
+                // Less patience counts from now on: a deadline only ever moves on.
+                let by = now.plus_ms(self.options.stalled_timeout_ms);
+                online.stalled_by = online.stalled_by.min(by);
+                self.arm_link(conn);
+            }
+        }
+    }
+
+    /// Ends a connection whose listener has gone.
+    fn turn_out(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
+        let what = "its listener has gone";
+        match self.links.get(conn) {
+            Some(Link::Online(online)) => {
+                let who = name(&online.identity);
+                info!(target: CONNECTION, "Client {who} disconnected: {what}.");
+                let code = ReasonCode::ADMINISTRATIVE_ACTION;
+                self.dismiss(now, conn, code, Some(what), effects);
+            }
+            Some(Link::Awaiting { peer, .. }) => {
+                info!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {what}.");
+                self.abandon(conn, effects);
+            }
+            Some(Link::Judging(judging)) => {
+                let who = name(&judging.identity);
+                info!(target: CONNECTION, "Client {who} disconnected: {what}.");
+                effects.list.push(Effect::Unjudge { conn });
+                self.abandon(conn, effects);
+            }
+            None | Some(Link::Vacant | Link::Leaving) => {}
         }
     }
 
@@ -74,9 +117,7 @@ impl Broker {
             online.keep_alive_by = Time::NEVER;
             effects.list.push(Effect::Hold { conn });
         } else {
-            if online.patience_ms > 0 {
-                online.keep_alive_by = now.plus_ms(u64::from(online.patience_ms));
-            }
+            online.heard(now);
             effects.list.push(Effect::Resume { conn });
             self.arm_link(conn);
         }

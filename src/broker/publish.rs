@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use log::debug;
 
-use super::connect::is_reserved;
+use super::entry::is_reserved;
 use super::link::LastTopic;
 use super::source::Source;
 use super::{Broker, ConnId, Effects, Fault, Seq, Shown, Storage, name};
@@ -92,7 +92,7 @@ impl Broker {
             // [MQTT-3.2.2-14].
             return Err(Fault::new(ReasonCode::RETAIN_NOT_SUPPORTED, "RETAIN is not available"));
         }
-        let limit = self.options.receive_maximum;
+        let limit = online.receive_maximum;
         let is_new = publish.packet_id.is_some_and(|id| {
             let inbound = self.store.session(online.session).inbound.as_ref();
             !inbound.is_some_and(|inbound| inbound.contains(id))
@@ -113,45 +113,45 @@ impl Broker {
         publish: &PublishRef<'_>,
         effects: &mut Effects,
     ) -> Result<ReasonCode, Fault> {
-        if let Some(properties) = publish.properties.as_forwardable() {
+        if let Some(properties) = publish.properties.as_forwardable()
+            && !self.online(conn).is_mounted()
+        {
             // No alias among them.
             let parts = Parts::of(publish, publish.topic, properties, now);
             return self.publish_for(now, conn, parts, effects);
         }
         let topic = self.resolve_alias(conn, publish)?;
         let mut rewritten = std::mem::take(&mut effects.rewritten);
-        rewritten.set(topic, &publish.properties);
+        let mount = self.online(conn).mount_point();
+        match &topic {
+            None if mount.is_empty() => rewritten.set(&[], &publish.properties),
+            None => rewritten.set(&[mount, publish.topic.as_str()], &publish.properties),
+            Some(topic) => rewritten.set(&[mount, topic], &publish.properties),
+        }
         let reason = self.publish_for(now, conn, rewritten.parts(publish, now), effects);
         effects.rewritten = rewritten;
         reason
     }
 
-    /// The topic an alias stands for, if the packet has no topic of its own; learns an alias if
-    /// it has both ([MQTT-3.3.2-8], [MQTT-3.3.2-12] of 5.0).
-    fn resolve_alias(
+    /// Whether a message is not taken because of its size. 5.0 is told ([MQTT-3.4.2-1] has no
+    /// 0x95 for it); a 3.x client at QoS 1 or 2, to whom nothing can be said, is disconnected, so
+    /// that it does not take the message for delivered.
+    fn refuse_payload(
         &mut self,
         conn: ConnId,
-        publish: &PublishRef<'_>,
-    ) -> Result<Option<Rc<str>>, Fault> {
-        let Some(alias) = publish.properties.topic_alias else { return Ok(None) };
-        let highest = self.online(conn).topic_alias_maximum;
-        if alias == 0 || alias > highest {
-            let what = "topic alias out of range";
-            return Err(Fault::new(ReasonCode::TOPIC_ALIAS_INVALID, what));
+        parts: &Parts<'_>,
+    ) -> Result<Option<ReasonCode>, Fault> {
+        let (limit, len) = (self.options.message_size_limit as usize, parts.payload.len());
+        if limit == 0 || len <= limit {
+            return Ok(None);
         }
-        let aliases = self
-            .online_mut(conn)
-            .aliases
-            .get_or_insert_with(|| Box::new(vec![None; usize::from(highest)]));
-        let known = &mut aliases[usize::from(alias) - 1];
-        if publish.topic.is_empty() {
-            let Some(topic) = known else {
-                return Err(Fault::protocol("a topic alias that stands for nothing"));
-            };
-            return Ok(Some(Rc::clone(topic)));
+        self.note_large(conn, len);
+        let online = self.online(conn);
+        if online.version < Version::V5 && parts.qos > QoS::AtMostOnce {
+            let what = "a payload larger than allowed";
+            return Err(Fault::new(ReasonCode::QUOTA_EXCEEDED, what));
         }
-        *known = Some(publish.topic.as_str().into());
-        Ok(None)
+        Ok(Some(ReasonCode::QUOTA_EXCEEDED))
     }
 
     /// Finds who gets a client's message, from its last topic if it is the same, and routes it.
@@ -163,6 +163,9 @@ impl Broker {
         effects: &mut Effects,
     ) -> Result<ReasonCode, Fault> {
         let topic = parts.topic;
+        if let Some(reason) = self.refuse_payload(conn, &parts)? {
+            return Ok(reason);
+        }
         let online = self.online_mut(conn);
         let session = online.session;
         let mut last = online.last_topic.take().unwrap_or_default();
@@ -170,18 +173,9 @@ impl Broker {
         let is_known = topic == *last.topic && !topic.is_empty();
         if !is_known || last.generation != generation {
             let topic = topic.as_str();
-            let parsed = Topic::parse(topic).map_err(|invalid| match invalid {
-                Invalid::TooDeep => {
-                    Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
-                }
-                // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
-                Invalid::Empty
-                | Invalid::TooLong
-                | Invalid::Nul
-                | Invalid::Wildcard
-                | Invalid::Share => Fault::malformed("the topic of a PUBLISH is not valid"),
-            })?;
-            if is_reserved(topic) {
+            let parsed = Topic::parse(topic).map_err(fault_of)?;
+            let mount = self.online(conn).mount_point().len();
+            if is_reserved(topic) || is_reserved(&topic[mount..]) {
                 return Ok(self.deny(conn, topic));
             }
             self.store.router.matches(parsed, Some(session), &mut last.matches);
@@ -252,9 +246,19 @@ impl Broker {
             self.unretain(source.parts.topic.as_str(), effects);
             return;
         }
-        let message = source.keep(&mut self.store);
+        let message = self.to_retain(source);
         self.record(Record::Retained(Rc::clone(&message)), effects);
         self.store.retain(message);
+    }
+
+    /// The message as it is retained. What has no expiry of its own may be given one; that it
+    /// does not have on its way to those who subscribe already, where it may have to wait longer.
+    fn to_retain(&mut self, source: &mut Source<'_>) -> Rc<Message> {
+        let minutes = self.options.retain_expiry_interval;
+        if minutes == 0 || source.parts.expiry_interval.is_some() {
+            return source.keep(&mut self.store);
+        }
+        source.keep_for(minutes.saturating_mul(60), &mut self.store)
     }
 
     /// Forgets the retained message of a topic, if it has one.
@@ -301,3 +305,17 @@ impl Broker {
 
 /// A list of matches longer than this is not kept for the next message.
 const LAST_TOPIC_MATCHES_MAX: usize = 4096;
+
+const fn fault_of(invalid: Invalid) -> Fault {
+    match invalid {
+        Invalid::TooDeep => {
+            Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic with too many levels")
+        }
+        // Only below a mount point.
+        Invalid::TooLong => Fault::new(ReasonCode::TOPIC_NAME_INVALID, "a topic too long"),
+        // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
+        Invalid::Empty | Invalid::Nul | Invalid::Wildcard | Invalid::Share => {
+            Fault::malformed("the topic of a PUBLISH is not valid")
+        }
+    }
+}

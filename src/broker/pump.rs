@@ -9,15 +9,15 @@
 
 use std::rc::Rc;
 
-use super::deliver::{Sending, has_window};
+use super::deliver::Sending;
 use super::link::Resume;
-use super::source::{Source, Terms, charge, identifiers, remaining};
+use super::source::{Source, Terms, charge, remaining};
 use super::{Broker, ConnId, Effects};
 use crate::codec::{AckKind, QoS, ReasonCode};
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 use crate::persistence::{Change, GroupChange};
-use crate::router::GroupId;
+use crate::router::{GroupId, count};
 use crate::session::{Awaiting, SessionId};
 use crate::time::Time;
 
@@ -28,8 +28,8 @@ pub(super) enum Offer {
     Taken,
     /// Not now.
     Waits,
-    /// Never: it is larger than the client takes.
-    TooLarge,
+    /// Never, and why.
+    Never(DropReason),
 }
 
 impl Broker {
@@ -58,7 +58,7 @@ impl Broker {
         if online.resume.is_some() && !self.pump_window(now, id, conn, effects) {
             return;
         }
-        if self.store.session(id).queue.is_some() && !self.pump_queue(now, id, effects) {
+        if self.store.session(id).queue.is_some() && !self.pump_queue(now, id, conn, effects) {
             return;
         }
         if has_groups {
@@ -105,8 +105,8 @@ impl Broker {
                 match self.offer(now, id, &delivery, message, Some(packet_id), effects) {
                     Offer::Waits => return false,
                     Offer::Taken => {}
-                    Offer::TooLarge => {
-                        self.counters.drop_one(DropReason::TooLarge);
+                    Offer::Never(why) => {
+                        self.note_never(conn, why);
                         self.change(id, Change::Settled(packet_id), effects);
                     }
                 }
@@ -117,7 +117,13 @@ impl Broker {
     }
 
     /// Sends from the session's queue; true if it is empty.
-    fn pump_queue(&mut self, now: Time, id: SessionId, effects: &mut Effects) -> bool {
+    fn pump_queue(
+        &mut self,
+        now: Time,
+        id: SessionId,
+        conn: ConnId,
+        effects: &mut Effects,
+    ) -> bool {
         loop {
             let front = self.store.session(id).queue.as_ref().and_then(|queue| queue.front());
             let Some(delivery) = front.cloned() else { return true };
@@ -131,11 +137,19 @@ impl Broker {
             match self.offer(now, id, &delivery, &message, None, effects) {
                 Offer::Waits => return false,
                 Offer::Taken => {}
-                Offer::TooLarge => {
-                    self.counters.drop_one(DropReason::TooLarge);
+                Offer::Never(why) => {
+                    self.note_never(conn, why);
                     self.change(id, Change::Unqueued, effects);
                 }
             }
+        }
+    }
+
+    /// Counts a message that a connection never takes.
+    pub(super) fn note_never(&mut self, conn: ConnId, why: DropReason) {
+        match why {
+            DropReason::OutsideMount => self.note_outside(conn),
+            why => self.counters.drop_one(why),
         }
     }
 
@@ -155,9 +169,10 @@ impl Broker {
             retain: delivery.retain,
             identifiers: delivery.identifiers.as_deref().unwrap_or(&none),
             group: delivery.group,
+            skip: 0,
         };
-        let charge = match self.fits(now, id, terms, message, again.is_some()) {
-            Ok(charge) => charge,
+        let (terms, charge) = match self.fits(now, id, terms, message, again.is_some()) {
+            Ok(fitting) => fitting,
             Err(offer) => return offer,
         };
         let packet_id = match (again, terms.qos) {
@@ -168,7 +183,7 @@ impl Broker {
             }
             (None, _) => {
                 let packet_id = self.store.session_mut(id).outbound_mut().next_id();
-                self.change(id, Change::Sent { packet_id }, effects);
+                self.change(id, Change::Sent { packet_id, len: count(message.len()) }, effects);
                 Some(packet_id)
             }
         };
@@ -180,30 +195,34 @@ impl Broker {
         Offer::Taken
     }
 
-    /// What a message takes of the connection's room, if it can be sent now.
-    pub(super) fn fits(
+    /// What a message takes of the connection's room, if it can be sent now, and how it is sent.
+    pub(super) fn fits<'i>(
         &self,
         now: Time,
         id: SessionId,
-        terms: Terms<'_>,
+        terms: Terms<'i>,
         message: &Message,
         again: bool,
-    ) -> Result<u32, Offer> {
+    ) -> Result<(Terms<'i>, u32), Offer> {
         let conn = self.store.session(id).conn;
         let Some(online) = conn.and_then(|conn| self.links.online(conn)) else {
             return Err(Offer::Waits);
         };
+        let Some(skip) = online.skip(message.topic()) else {
+            return Err(Offer::Never(DropReason::OutsideMount));
+        };
+        let terms = Terms { skip, ..terms };
         let charge = charge(online.version, terms, &message.parts(), now);
         if charge > online.maximum_packet_size {
-            return Err(Offer::TooLarge);
+            return Err(Offer::Never(DropReason::TooLarge));
         }
         let may_go = match (terms.qos, again) {
             (QoS::AtMostOnce, _) => true,
             // Its identifier is in use already.
             (_, true) => online.quota > 0,
-            (_, false) => has_window(online, self.store.session(id)),
+            (_, false) => self.options.has_window(online, self.store.session(id), message.len()),
         };
-        if online.has_room(charge) && may_go { Ok(charge) } else { Err(Offer::Waits) }
+        if online.has_room(charge) && may_go { Ok((terms, charge)) } else { Err(Offer::Waits) }
     }
 
     /// Sends what waits for the shared subscriptions this session is a member of.
@@ -223,29 +242,20 @@ impl Broker {
                 self.change_group(number, GroupChange::Unqueued, effects);
                 continue;
             }
-            let terms = Terms {
-                qos: member.options.qos.min(message.qos),
-                retain: member.options.retain_as_published && message.retain,
-                identifiers: identifiers(&member.identifier),
-                group: number,
+            let (number, source) = (GroupId(number), Source::shared(&message));
+            let fits = match self.group_terms(&member, &source, number) {
+                Some(terms) => self.fits(now, id, terms, &message, false),
+                None => Err(Offer::Waits),
             };
-            match self.fits(now, id, terms, &message, false) {
-                Err(Offer::TooLarge)
-                    if self.is_too_large_for_all(
-                        now,
-                        GroupId(number),
-                        &Source::shared(&message),
-                    ) =>
-                {
-                    self.counters.drop_one(DropReason::TooLarge);
-                    self.change_group(number, GroupChange::Unqueued, effects);
-                }
+            if let Ok((terms, charge)) = fits {
+                self.change_group(number.0, GroupChange::Unqueued, effects);
+                self.send_kept(now, id, terms, charge, &message, effects);
+            } else if let Some(why) = self.refused_by_all(now, number, &source) {
+                self.counters.drop_one(why);
+                self.change_group(number.0, GroupChange::Unqueued, effects);
+            } else {
                 // Another member may take it.
-                Err(_) => next += 1,
-                Ok(charge) => {
-                    self.change_group(number, GroupChange::Unqueued, effects);
-                    self.send_kept(now, id, terms, charge, &message, effects);
-                }
+                next += 1;
             }
         }
     }

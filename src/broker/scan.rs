@@ -12,11 +12,10 @@ use std::rc::Rc;
 use super::pump::Offer;
 use super::source::{Terms, identifiers};
 use super::{Broker, Effects, Timer};
-use crate::codec::SubscribeOptions;
 use crate::message::Message;
-use crate::metrics::DropReason;
 use crate::persistence::Change;
-use crate::session::SessionId;
+use crate::router::Subscriber;
+use crate::session::{Held, SessionId};
 use crate::time::Time;
 use crate::topic_matcher::{Filter, Scan};
 
@@ -61,10 +60,10 @@ impl Broker {
         }
     }
 
-    fn subscription(&self, id: SessionId, filter: &str) -> Option<(SubscribeOptions, u32)> {
+    fn subscription(&self, id: SessionId, filter: &str) -> Option<(Held, Subscriber)> {
         let held = self.store.router.find(Filter::parse(filter).ok()?)?;
         let subscriber = self.store.router.subscriber(id, held)?;
-        Some((subscriber.options, subscriber.identifier))
+        Some((held, *subscriber))
     }
 
     fn retained_after(&self, filter: &str, after: Option<&str>) -> (Vec<Rc<Message>>, Scan) {
@@ -85,28 +84,33 @@ impl Broker {
         &mut self,
         now: Time,
         id: SessionId,
-        (options, identifier): (SubscribeOptions, u32),
+        (held, subscriber): (Held, Subscriber),
         message: &Rc<Message>,
         effects: &mut Effects,
     ) -> bool {
         let own = message.publisher.as_ref() == Some(&self.store.session(id).client_id);
-        if message.has_expired(now) || options.no_local && own {
+        let Subscriber { identifier, options, .. } = subscriber;
+        let is_hidden = self.store.router.hides(id, held, message.topic());
+        if message.has_expired(now) || options.no_local && own || is_hidden {
             return true;
         }
         let terms = Terms {
-            qos: options.qos.min(message.qos),
+            qos: self.outgoing_qos(options.qos, message.qos),
             // [MQTT-3.3.1-8] of 3.1.1: sent because of a new subscription.
             retain: true,
             identifiers: identifiers(&identifier),
             group: 0,
+            skip: 0,
         };
         match self.fits(now, id, terms, message, false) {
-            Ok(charge) => {
+            Ok((terms, charge)) => {
                 self.send_kept(now, id, terms, charge, message, effects);
                 true
             }
-            Err(Offer::TooLarge) => {
-                self.counters.drop_one(DropReason::TooLarge);
+            Err(Offer::Never(why)) => {
+                if let Some(conn) = self.store.session(id).conn {
+                    self.note_never(conn, why);
+                }
                 true
             }
             Err(_) => false,

@@ -110,18 +110,20 @@ impl Store {
                 let subscriber = self.router.subscriber(id, *held)?;
                 let (options, identifier) = (subscriber.options, subscriber.identifier);
                 let filter = self.router.filter(*held);
-                Some((filter, options, identifier, held.group))
+                let root = self.router.root(id, *held);
+                Some((filter, options, identifier, held.group, root))
             })
             .collect();
         subscribed.sort_by(|a, b| a.0.cmp(&b.0));
-        for (filter, options, identifier, group) in subscribed {
-            push(Change::Subscribed { filter, options, identifier, group });
+        for (filter, options, identifier, group, root) in subscribed {
+            push(Change::Subscribed { filter, options, identifier, group, root });
         }
         for (packet_id, _, delivery) in session.window() {
             let delivery = delivery.cloned();
             let is_received = delivery.is_none();
             let delivery = delivery.unwrap_or(Delivery::RECEIVED);
-            push(Change::Delivered { packet_id, delivery });
+            let len = session.outbound.as_ref().map_or(0, |sent| sent.bytes_of(packet_id));
+            push(Change::Delivered { packet_id, delivery, len });
             if is_received {
                 push(Change::Received(packet_id));
             }

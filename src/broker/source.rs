@@ -51,11 +51,21 @@ impl<'s> Source<'s> {
         if let Some(kept) = &self.kept {
             return Rc::clone(kept);
         }
-        let publisher = self.publisher.map(|id| Rc::clone(&store.session(id).client_id));
-        let number = store.number_message();
-        let message = Message::new(number, &self.parts, publisher, &store.gauge);
+        let message = self.make(&self.parts, store);
         self.kept = Some(Rc::clone(&message));
         message
+    }
+
+    /// A copy of its own for something that keeps it so many seconds.
+    pub(super) fn keep_for(&self, seconds: u32, store: &mut Store) -> Rc<Message> {
+        let parts = Parts { expiry_interval: Some(seconds), ..self.parts };
+        self.make(&parts, store)
+    }
+
+    fn make(&self, parts: &Parts<'_>, store: &mut Store) -> Rc<Message> {
+        let publisher = self.publisher.map(|id| Rc::clone(&store.session(id).client_id));
+        let number = store.number_message();
+        Message::new(number, parts, publisher, &store.gauge)
     }
 
     pub(super) fn message(&mut self, store: &mut Store) -> MessageRef {
@@ -68,7 +78,7 @@ impl<'s> Source<'s> {
 
     /// Bytes of the whole packet, which is what it takes of a connection's room.
     pub(super) fn charge(&mut self, version: Version, terms: Terms<'_>, now: Time) -> u32 {
-        if !terms.identifiers.is_empty() {
+        if !terms.identifiers.is_empty() || terms.skip > 0 {
             return charge(version, terms, &self.parts, now);
         }
         let place =
@@ -88,6 +98,8 @@ pub(super) struct Terms<'i> {
     pub(super) identifiers: &'i [u32],
     /// The shared subscription it comes from; 0 is none.
     pub(super) group: u32,
+    /// Bytes of the mount point it does not see; 0 until its connection is known.
+    pub(super) skip: u16,
 }
 
 /// Bytes of the whole packet, which is what it takes of a connection's room.
@@ -96,7 +108,7 @@ pub(super) fn charge(version: Version, terms: Terms<'_>, parts: &Parts<'_>, now:
         dup: false,
         qos: terms.qos,
         retain: terms.retain,
-        topic: parts.topic,
+        topic: parts.topic.after(terms.skip.into()),
         // Its length does not depend on its value.
         packet_id: (terms.qos > QoS::AtMostOnce).then_some(PacketId::MAX),
         topic_alias: None,

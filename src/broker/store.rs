@@ -152,10 +152,10 @@ impl Store {
         match change {
             Change::Attached { expiry_interval } => self.attach(id, expiry_interval),
             Change::Closed => self.close(id),
-            Change::Subscribed { filter, options, identifier, group } => {
+            Change::Subscribed { filter, options, identifier, group, root } => {
                 if let Ok(filter) = Filter::parse(&filter) {
                     let subscriber = Subscriber { session: id, identifier, options };
-                    self.subscribe(id, filter, subscriber, group);
+                    self.subscribe(id, filter, subscriber, group, root);
                 }
             }
             Change::Unsubscribed { filter } => {
@@ -196,8 +196,16 @@ impl Store {
         }
     }
 
-    fn subscribe(&mut self, id: SessionId, filter: Filter<'_>, who: Subscriber, group: u32) {
+    fn subscribe(
+        &mut self,
+        id: SessionId,
+        filter: Filter<'_>,
+        who: Subscriber,
+        group: u32,
+        root: u16,
+    ) {
         let (held, is_new) = self.router.subscribe(filter, who, group);
+        self.router.set_root(id, held, root);
         let session = &mut self.sessions[id.0 as usize];
         let is_kept = session.is_kept();
         session.subscriptions.insert(held);
@@ -302,13 +310,15 @@ fn change_alone(session: &mut Session, change: Change) {
             session.queue_mut().pop();
             session.tidy();
         }
-        Change::Sent { packet_id } => {
+        Change::Sent { packet_id, len } => {
             if let Some(delivery) = session.queue_mut().pop() {
-                sent(session, is_kept, packet_id, delivery);
+                sent(session, is_kept, packet_id, delivery, len);
             }
             session.tidy();
         }
-        Change::Delivered { packet_id, delivery } => sent(session, is_kept, packet_id, delivery),
+        Change::Delivered { packet_id, delivery, len } => {
+            sent(session, is_kept, packet_id, delivery, len);
+        }
         Change::Received(packet_id) => {
             let _ = session.outbound_mut().received(packet_id);
         }
@@ -345,12 +355,18 @@ fn change_alone(session: &mut Session, change: Change) {
 
 /// A delivery enters the window. Where the session ends with its connection nothing can be sent
 /// again, so the identifier is enough; a shared subscription's message may go to another member.
-fn sent(session: &mut Session, is_kept: bool, packet_id: PacketId, mut delivery: Delivery) {
+fn sent(
+    session: &mut Session,
+    is_kept: bool,
+    packet_id: PacketId,
+    mut delivery: Delivery,
+    len: u32,
+) {
     if !is_kept && delivery.group == 0 {
         delivery.message = None;
     }
     let qos = delivery.qos;
-    session.outbound_mut().send(packet_id, qos, delivery);
+    session.outbound_mut().send(packet_id, qos, delivery, len);
 }
 
 /// For `server::sizes`.

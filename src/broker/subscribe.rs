@@ -4,6 +4,7 @@
 //!
 //! Never sends retained messages itself: a subscription that is owed them gets a cursor.
 
+use super::names::{mounted, root};
 use super::target::{SUBSCRIBE, UNSUBSCRIBE};
 use super::{Broker, ConnId, Effects, Fault, Shown, name};
 use crate::codec::{
@@ -43,7 +44,7 @@ impl Broker {
         let mut reasons = Vec::with_capacity(wanted.len());
         for (filter, options) in wanted {
             reasons.push(match filter {
-                Some(filter) => self.subscribe_one(conn, filter, options, identifier, effects),
+                Some(filter) => self.subscribe_to(conn, filter, options, identifier, effects),
                 None => failure(self.online(conn).version, options),
             });
         }
@@ -71,11 +72,35 @@ impl Broker {
         Err(Fault::new(ReasonCode::PACKET_TOO_LARGE, "more filters than one answer takes"))
     }
 
-    /// Subscribes to one filter; says what SUBACK says.
-    fn subscribe_one(
+    /// Subscribes to a filter of a client's; says what SUBACK says.
+    fn subscribe_to(
         &mut self,
         conn: ConnId,
         filter: Filter<'_>,
+        options: SubscribeOptions,
+        identifier: u32,
+        effects: &mut Effects,
+    ) -> ReasonCode {
+        let online = self.online(conn);
+        if !online.is_mounted() {
+            return self.subscribe_one(conn, (filter, 0), options, identifier, effects);
+        }
+        let (mount, version) = (online.mount_point(), online.version);
+        let whole = mounted(mount, filter);
+        match parse_mounted(&whole, filter) {
+            Some(filter) => {
+                let root = root(mount, filter);
+                self.subscribe_one(conn, (filter, root), options, identifier, effects)
+            }
+            None => failure(version, options),
+        }
+    }
+
+    /// Subscribes to one filter, which may be mounted; says what SUBACK says.
+    fn subscribe_one(
+        &mut self,
+        conn: ConnId,
+        (filter, root): (Filter<'_>, u16),
         mut options: SubscribeOptions,
         identifier: u32,
         effects: &mut Effects,
@@ -105,7 +130,8 @@ impl Broker {
         let (who, qos) = (Shown(&online.identity.client_id), options.qos as u8);
         log::debug!(target: SUBSCRIBE, "{who} {qos} {}", Shown(filter.as_str()));
         let text: Box<str> = filter.as_str().into();
-        let change = Change::Subscribed { filter: text.clone(), options, identifier, group };
+        let filter_text = text.clone();
+        let change = Change::Subscribed { filter: filter_text, options, identifier, group, root };
         self.change(session, change, effects);
         if group != 0 {
             self.adopt_queue(session, GroupId(group), is_new, effects);
@@ -161,7 +187,8 @@ impl Broker {
         unsubscribe: &Unsubscribe,
         effects: &mut Effects,
     ) -> Result<(), Fault> {
-        let session = self.online(conn).session;
+        let online = self.online(conn);
+        let (session, mount) = (online.session, online.mount_point().to_owned());
         let mut filters = Vec::with_capacity(unsubscribe.filters.len());
         for text in &unsubscribe.filters {
             filters.push(parse(text)?);
@@ -170,7 +197,11 @@ impl Broker {
         let mut reasons = Vec::with_capacity(filters.len());
         for filter in filters {
             reasons.push(match filter {
-                Some(filter) => self.unsubscribe_one(session, filter, effects),
+                Some(filter) if mount.is_empty() => self.unsubscribe_one(session, filter, effects),
+                Some(filter) => match parse_mounted(&mounted(&mount, filter), filter) {
+                    Some(filter) => self.unsubscribe_one(session, filter, effects),
+                    None => ReasonCode::NO_SUBSCRIPTION_EXISTED,
+                },
                 None => ReasonCode::NO_SUBSCRIPTION_EXISTED,
             });
         }
@@ -248,6 +279,12 @@ fn parse(text: &str) -> Result<Option<Filter<'_>>, Fault> {
         // [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-1], [MQTT-4.8.2-1], [MQTT-4.8.2-2].
         Err(_) => Err(Fault::malformed("a topic filter is not valid")),
     }
+}
+
+/// A filter behind its mount point; `None` if that makes it too long, too deep or another kind of
+/// filter (`#` behind `a` is none at all).
+fn parse_mounted<'m>(whole: &'m str, filter: Filter<'_>) -> Option<Filter<'m>> {
+    Filter::parse(whole).ok().filter(|mounted| mounted.share() == filter.share())
 }
 
 /// What SUBACK says of a filter that is not granted.

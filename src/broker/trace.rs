@@ -160,7 +160,7 @@ impl Broker {
             qos: target.qos,
             retain: target.retain,
             packet_id: target.packet_id,
-            topic: parts.topic.as_str(),
+            topic: parts.topic.after(target.skip.into()).as_str(),
             len: parts.payload.len(),
         };
         debug!("Sending PUBLISH to {} ({publish})", self.who(target.conn));

@@ -4,7 +4,10 @@
 //!
 //! Never changes a session.
 
-use super::link::{Judging, Online, Resume};
+use std::sync::Arc;
+
+use super::link::{Judging, Online, Resume, patience_from};
+use super::names::Names;
 use super::{Broker, ListenerOptions};
 use crate::codec::{self, ConnAck, ConnAckProperties, Connect, Packet, QoS, ReasonCode, Version};
 use crate::session::SessionId;
@@ -16,18 +19,12 @@ impl Broker {
         now: Time,
         session: SessionId,
         who: &Judging,
-        listener: &ListenerOptions,
+        listener: &Arc<ListenerOptions>,
         expiry: u32,
     ) -> Online {
         let connect = &who.connect;
         let properties = &connect.properties;
         let keep_alive = self.keep_alive(connect);
-        // Half as long again ([MQTT-3.1.2-22] of 5.0, [MQTT-3.1.2-24] of 3.1.1).
-        let patience_ms = u32::from(keep_alive) * 1500;
-        let keep_alive_by = match patience_ms {
-            0 => Time::NEVER,
-            ms => now.plus_ms(u64::from(ms)),
-        };
         let window = match self.options.max_inflight_messages {
             0 => u16::MAX,
             max => max,
@@ -51,14 +48,15 @@ impl Broker {
             charged: 0,
             maximum_qos: listener.maximum_qos,
             topic_alias_maximum: listener.topic_alias_maximum,
+            receive_maximum: self.options.receive_maximum,
             maximum_packet_size: properties
                 .maximum_packet_size
                 .map_or(LARGEST, |max| max.min(LARGEST)),
-            patience_ms,
-            keep_alive_by,
+            keep_alive,
+            keep_alive_by: patience_from(now, keep_alive),
             stalled_by: Time::NEVER,
             resume: has_window.then(|| Box::new(Resume { after: None })),
-            aliases: None,
+            names: Names::at(listener),
             last_topic: None,
         }
     }

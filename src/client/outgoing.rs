@@ -322,7 +322,7 @@ fn send(
     effects.push(Effect::Send(packet));
     online.in_flight += usize::from(request.is_metered());
     match (id, request) {
-        (Some(id), request) => outbound.send(id, qos, request),
+        (Some(id), request) => outbound.send(id, qos, request, 0),
         (None, Request::Publish(_, token)) => {
             effects.push(Effect::Acked { token, reason: ReasonCode::SUCCESS });
         }

@@ -130,7 +130,7 @@ impl World {
         let server = &mut self.server;
         if server.next < MESSAGES && server.outbound.len() < 5 && server.open_session() {
             let (id, qos) = (server.outbound.next_id(), qos_of(server.next));
-            server.outbound.send(id, qos, (qos, server.next));
+            server.outbound.send(id, qos, (qos, server.next), 0);
             self.to_client.push_back(message(id, qos, server.next, false));
             server.next += 1;
         }

@@ -50,6 +50,12 @@ impl<'a> Text<'a> {
         str::from_utf8(self.0).unwrap_or_default()
     }
 
+    /// What is left without its first `len` bytes, which end with a character.
+    #[must_use]
+    pub fn after(self, len: usize) -> Self {
+        Self(self.0.get(len..).unwrap_or_default())
+    }
+
     /// Bytes.
     #[must_use]
     pub const fn len(self) -> usize {

@@ -209,9 +209,9 @@ impl Setting for u64 {
 }
 
 impl Setting for String {
-    fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
-        if *kind == Kind::Prefix && text.contains(['+', '#']) {
-            return Err(give(kind));
+    fn read(&mut self, text: &str, kind: &Kind, notes: &mut Vec<String>) -> Result<(), String> {
+        if *kind == Kind::Prefix {
+            check_prefix(text, kind, notes)?;
         }
         text.clone_into(self);
         Ok(())
@@ -220,6 +220,21 @@ impl Setting for String {
     fn show(&self, _: &Kind) -> String {
         self.clone()
     }
+}
+
+/// Topics that belong to the broker or mean something else begin with one of these.
+const RESERVED: [&str; 2] = ["$SYS", "$share"];
+
+fn check_prefix(text: &str, kind: &Kind, notes: &mut Vec<String>) -> Result<(), String> {
+    let is_reserved = RESERVED.iter().any(|own| text.starts_with(own) || own.starts_with(text));
+    if text.contains(['+', '#']) || is_reserved {
+        return Err(give(kind));
+    }
+    if !text.ends_with('/') {
+        let note = "without a / at its end clients cannot subscribe to what begins with + or #";
+        notes.push(format!("{note}; write '{text}/' if it is a level"));
+    }
+    Ok(())
 }
 
 impl Setting for Option<String> {

@@ -35,7 +35,7 @@ pub(super) enum Step {
     /// The first row with this prefix is not there any more.
     Pop { prefix: Span },
     /// The first row with this prefix becomes one of a window, the `order`-th thing ever.
-    Move { prefix: Span, key: Span, order: u64 },
+    Move { prefix: Span, key: Span, order: u64, len: u32 },
     /// The message of a window's row has arrived.
     Arrived { key: Span },
     /// No row with this prefix is there any more.
@@ -174,12 +174,13 @@ impl Batch {
                 let prefix = Span { len: whole.len - 1, ..whole };
                 self.steps.push(Step::Clear { prefix });
             }
-            Change::Subscribed { filter, options, identifier, group } => {
+            Change::Subscribed { filter, options, identifier, group, root } => {
                 let key = self.key(session, SUBSCRIPTION, filter.as_bytes());
                 let value = self.span(|bytes| {
                     bytes.u8(options_byte(*options));
                     bytes.u32(*identifier);
                     bytes.u32(*group);
+                    bytes.u16(*root);
                 });
                 self.steps.push(Step::Put { key, value });
             }
@@ -234,14 +235,14 @@ impl Batch {
                 let prefix = self.key(session, QUEUE, &[]);
                 self.steps.push(Step::Pop { prefix });
             }
-            Change::Sent { packet_id } => {
+            Change::Sent { packet_id, len } => {
                 let prefix = self.key(session, QUEUE, &[]);
                 let key = self.key(session, WINDOW, &packet_id.get().to_be_bytes());
-                self.steps.push(Step::Move { prefix, key, order });
+                self.steps.push(Step::Move { prefix, key, order, len: *len });
             }
-            Change::Delivered { packet_id, delivery } => {
+            Change::Delivered { packet_id, delivery, len } => {
                 let key = self.key(session, WINDOW, &packet_id.get().to_be_bytes());
-                self.put_delivery(key, Some(order), delivery);
+                self.put_delivery(key, Some((order, *len)), delivery);
             }
             Change::Received(packet_id) => {
                 let key = self.key(session, WINDOW, &packet_id.get().to_be_bytes());
@@ -281,16 +282,17 @@ impl Batch {
         self.steps.push(Step::Put { key, value });
     }
 
-    /// A row with a delivery; in a window with its place in the order of sending.
-    fn put_delivery(&mut self, key: Span, window: Option<u64>, delivery: &Delivery) {
+    /// A row with a delivery; in a window with its place in the order of sending and its length.
+    fn put_delivery(&mut self, key: Span, window: Option<(u64, u32)>, delivery: &Delivery) {
         if let Some(message) = &delivery.message {
             self.message(message);
         }
         let value = self.span(|bytes| {
-            if let Some(order) = window {
+            if let Some((order, len)) = window {
                 bytes.u64(order);
                 // What has arrived has no message any more.
                 bytes.u8(delivery.message.is_none().into());
+                bytes.u32(len);
             }
             put_delivery(bytes, delivery);
         });

@@ -8,11 +8,11 @@
 //! 1 topic                            message number: the retained message
 //! 2 session(8) 0                     client id
 //! 2 session(8) 1                     expiry interval(4), when it lost its connection(8)
-//! 2 session(8) 2 filter              options(1), identifier(4), group(4)
+//! 2 session(8) 2 filter              options(1), identifier(4), group(4), root(2)
 //! 2 session(8) 3                     Will: message number(8), delay(4)
 //! 2 session(8) 4 filter              retained messages still to be sent: 0, or 1 and a topic
 //! 2 session(8) 5 packet id(2)        nothing: QoS 2 message taken from the client
-//! 2 session(8) 6 packet id(2)        order(8), arrived(1), delivery: what is on its way to it
+//! 2 session(8) 6 packet id(2)        order(8), arrived(1), length(4), delivery: on its way to it
 //! 2 session(8) 7 order(8)            delivery: what waits for it
 //! 3 message(8) 0                     the message, once, however many wait for it
 //! 3 message(8) 1                     how many refer to it(4), if it is not one
@@ -63,7 +63,7 @@ pub(super) const KIND_AT: usize = 9;
 
 /// Where a window's row says that its message has arrived, and where its delivery begins.
 pub(super) const ARRIVED_AT: usize = 8;
-pub(super) const WINDOW_DELIVERY_AT: usize = 9;
+pub(super) const WINDOW_DELIVERY_AT: usize = 13;
 
 /// Appends fields to a key or value.
 pub(super) trait Put {

@@ -61,6 +61,8 @@ pub enum Change {
         identifier: u32,
         /// Number of the shared subscription; 0 is none.
         group: u32,
+        /// Bytes of the mount point in front of its pattern, if a wildcard follows; else 0.
+        root: u16,
     },
     /// It has no such subscription any more.
     Unsubscribed {
@@ -75,6 +77,8 @@ pub enum Change {
     Sent {
         /// Under which identifier.
         packet_id: PacketId,
+        /// Bytes of topic, properties and payload.
+        len: u32,
     },
     /// A message that waited nowhere was sent.
     Delivered {
@@ -82,6 +86,8 @@ pub enum Change {
         packet_id: PacketId,
         /// What.
         delivery: Delivery,
+        /// Bytes of topic, properties and payload.
+        len: u32,
     },
     /// PUBREC arrived.
     Received(PacketId),

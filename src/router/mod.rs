@@ -12,7 +12,7 @@ mod shared;
 
 use std::rc::Rc;
 
-use crate::codec::{QoS, SubscribeOptions};
+use crate::codec::{QoS, SubscribeOptions, Text};
 use crate::few::{Few, Keyed};
 use crate::map::{Map, map};
 use crate::message::Message;
@@ -137,6 +137,9 @@ pub struct Router {
     /// Retained messages by topic.
     pub retained: Topics<Rc<Message>>,
     subscriptions: usize,
+    /// Bytes of the mount point in front of a subscription's pattern, where a wildcard follows it:
+    /// there its client's names begin.
+    roots: Map<(SessionId, NodeId, u32), u16>,
     gauge: Rc<Gauge>,
 }
 
@@ -151,6 +154,7 @@ impl Router {
             next_group: 1,
             retained: Topics::new(),
             subscriptions: 0,
+            roots: map(seed),
             gauge: Rc::clone(gauge),
         }
     }
@@ -202,10 +206,37 @@ impl Router {
             removed
         };
         self.subscriptions -= usize::from(removed.is_some());
+        self.set_root(session, held, 0);
         let subscribers = self.tree.value(held.node);
         if subscribers.direct.is_empty() && subscribers.groups.is_empty() {
             self.tree.prune(held.node);
         }
+    }
+
+    /// Says of a subscription whose pattern has a wildcard right behind a mount point how long that
+    /// is; 0 of all others.
+    pub fn set_root(&mut self, session: SessionId, held: Held, root: u16) {
+        let key = (session, held.node, held.group);
+        if root > 0 {
+            self.roots.insert(key, root);
+        } else if !self.roots.is_empty() {
+            self.roots.remove(&key);
+        }
+    }
+
+    /// What was said by [`set_root`](Self::set_root).
+    #[must_use]
+    pub fn root(&self, session: SessionId, held: Held) -> u16 {
+        let key = (session, held.node, held.group);
+        if self.roots.is_empty() { 0 } else { self.roots.get(&key).copied().unwrap_or(0) }
+    }
+
+    /// Whether a subscription that matches `topic` does not as its client sees the two: no wildcard
+    /// at the front matches a `$` ([MQTT-4.7.2-1]), and behind a mount point that is the front.
+    #[must_use]
+    pub fn hides(&self, session: SessionId, held: Held, topic: Text<'_>) -> bool {
+        let root = usize::from(self.root(session, held));
+        root > 0 && topic.as_bytes().get(root) == Some(&b'$')
     }
 
     /// Where a session's subscription with this filter would be.
@@ -243,10 +274,14 @@ impl Router {
         matches.sessions.clear();
         matches.identifiers.clear();
         matches.groups.clear();
-        self.tree.matching(topic, &mut |_, subscribers| {
+        let may_hide = !self.roots.is_empty() && topic.as_str().contains('$');
+        self.tree.matching(topic, &mut |node, subscribers| {
             for subscriber in subscribers.direct.as_slice() {
+                let Subscriber { session, options, .. } = *subscriber;
+                let held = Held { node, group: 0 };
                 // [MQTT-3.8.3-3] of 5.0.
-                if !(subscriber.options.no_local && Some(subscriber.session) == publisher) {
+                let is_own = options.no_local && Some(session) == publisher;
+                if !is_own && !(may_hide && self.hides(session, held, topic.as_str().into())) {
                     matches.found.push(*subscriber);
                 }
             }

@@ -39,7 +39,7 @@ const CONNECTION: &[Row] = &[
 const SESSION: &[Row] = &[
     ("session", size_of::<Session>(), 104),
     ("if something waits", size_of::<Queue>(), 80),
-    ("if QoS 1 or 2 was sent", size_of::<Outbound<Delivery>>(), 48),
+    ("if QoS 1 or 2 was sent", size_of::<Outbound<Delivery>>(), 56),
     ("if QoS 2 was received", size_of::<Inbound>(), 32),
     ("if it has a Will or something else that is rare", size_of::<Rare>(), 56),
 ];

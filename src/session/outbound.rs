@@ -41,6 +41,8 @@ pub struct Place(u64);
 #[derive(Clone, Debug)]
 struct Slot<T> {
     at: u64,
+    /// Of the item, as its sender counts them.
+    bytes: u32,
     /// `None` is a hole: settled, but something older is not.
     awaiting: Option<Awaiting>,
     item: Option<T>,
@@ -53,13 +55,15 @@ pub struct Outbound<T> {
     /// Counter of the next identifier.
     next: u64,
     in_use: usize,
+    /// Of all items.
+    bytes: u64,
 }
 
 const IDS: u64 = u16::MAX as u64;
 
 impl<T> Default for Outbound<T> {
     fn default() -> Self {
-        Self { slots: VecDeque::new(), next: 0, in_use: 0 }
+        Self { slots: VecDeque::new(), next: 0, in_use: 0, bytes: 0 }
     }
 }
 
@@ -68,6 +72,12 @@ impl<T> Outbound<T> {
     #[must_use]
     pub const fn len(&self) -> usize {
         self.in_use
+    }
+
+    /// Bytes of all that is not settled, as they were given to [`send`](Self::send).
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Whether nothing awaits anything.
@@ -98,11 +108,12 @@ impl<T> Outbound<T> {
         id_of(at)
     }
 
-    /// Takes `item` as sent under `id`, which [`next_id`](Self::next_id) named or a store kept.
+    /// Takes `item` of so many bytes as sent under `id`, which [`next_id`](Self::next_id) named or
+    /// a store kept.
     ///
     /// # Panics
     /// If the identifier is in use, or the QoS is 0.
-    pub fn send(&mut self, id: PacketId, qos: QoS, item: T) {
+    pub fn send(&mut self, id: PacketId, qos: QoS, item: T, bytes: u32) {
         let awaiting = match qos {
             QoS::AtMostOnce => panic!("QoS 0 is not acknowledged"),
             QoS::AtLeastOnce => Awaiting::Ack,
@@ -112,8 +123,9 @@ impl<T> Outbound<T> {
         let is_in_use = self.find_before(at).is_some();
         assert!(!is_in_use, "a packet identifier in use is not used again");
         self.next = at + 1;
-        self.slots.push_back(Slot { at, awaiting: Some(awaiting), item: Some(item) });
+        self.slots.push_back(Slot { at, bytes, awaiting: Some(awaiting), item: Some(item) });
         self.in_use += 1;
+        self.bytes += u64::from(bytes);
     }
 
     /// What an identifier awaits.
@@ -186,6 +198,12 @@ impl<T> Outbound<T> {
         self.find(id).map(|i| Place(self.slots[i].at))
     }
 
+    /// Bytes of what was sent under an identifier.
+    #[must_use]
+    pub fn bytes_of(&self, id: PacketId) -> u32 {
+        self.find(id).map_or(0, |i| self.slots[i].bytes)
+    }
+
     /// Everything not settled, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = (PacketId, Awaiting, Option<&T>)> {
         self.slots
@@ -206,6 +224,7 @@ impl<T> Outbound<T> {
         slot.awaiting = None;
         let item = slot.item.take();
         self.in_use -= 1;
+        self.bytes -= u64::from(slot.bytes);
         while self.slots.front().is_some_and(|slot| slot.awaiting.is_none()) {
             self.slots.pop_front();
         }
@@ -288,7 +307,7 @@ mod tests {
 
     fn send(window: &mut Outbound<u32>, qos: QoS, item: u32) -> PacketId {
         let id = window.next_id();
-        window.send(id, qos, item);
+        window.send(id, qos, item, item);
         id
     }
 
@@ -389,6 +408,8 @@ mod tests {
                     }
                 }
                 assert_eq!(window.len(), model.len());
+                let bytes: u64 = model.values().map(|(_, item)| u64::from(*item)).sum();
+                assert_eq!(window.bytes(), bytes);
                 for (key, (awaiting, _)) in &model {
                     assert_eq!(window.awaiting(id(*key)), Some(*awaiting));
                 }

@@ -179,6 +179,12 @@ impl Session {
         self.outbound.as_ref().map_or(0, |outbound| outbound.len())
     }
 
+    /// Bytes of the messages of these identifiers.
+    #[must_use]
+    pub fn inflight_bytes(&self) -> u64 {
+        self.outbound.as_ref().map_or(0, |outbound| outbound.bytes())
+    }
+
     /// Its queue, made if there is none.
     pub fn queue_mut(&mut self) -> &mut Queue {
         let gauge = &self.gauge;

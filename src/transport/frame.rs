@@ -52,6 +52,8 @@ pub struct Label<'a> {
     pub identifiers: &'a [u32],
     /// Room it was charged.
     pub charge: u32,
+    /// Bytes at the front of the topic that the peer does not see.
+    pub skip: u16,
 }
 
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub(super) struct Parcel {
     pub(super) identifiers: Box<[u32]>,
     pub(super) expiry: Option<u32>,
     pub(super) packet_id: Option<PacketId>,
+    pub(super) skip: u16,
     pub(super) qos: QoS,
     pub(super) retain: bool,
     pub(super) dup: bool,

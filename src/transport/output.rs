@@ -200,6 +200,7 @@ impl Output {
             identifiers: label.identifiers.into(),
             expiry: label.expiry,
             packet_id: label.packet_id,
+            skip: label.skip,
             qos: label.qos,
             retain: label.retain,
             dup: label.dup,
@@ -305,6 +306,7 @@ impl Output {
                     expiry: parcel.expiry,
                     identifiers: &parcel.identifiers,
                     charge: 0, // It was charged when it came.
+                    skip: parcel.skip,
                 };
                 self.put_publish(pool, &content, &label);
             }
@@ -317,7 +319,7 @@ impl Output {
             dup: label.dup,
             qos: label.qos,
             retain: label.retain,
-            topic: parts.topic,
+            topic: parts.topic.after(label.skip.into()),
             packet_id: label.packet_id,
             topic_alias: None,
             message_expiry_interval: label.expiry,

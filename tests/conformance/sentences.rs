@@ -8,9 +8,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::v5::wire::{
-    ILL_FORMED, authentication_data, authentication_method, content_type, correlation_data, faulty,
-    maximum_packet_size, message_expiry, payload_format, problem_information, read_properties,
-    reason_string, receive_maximum, refused, response_information, response_topic,
+    ILL_FORMED, authentication_data, authentication_method, content_type, correlation_data, ends,
+    faulty, maximum_packet_size, message_expiry, payload_format, problem_information,
+    read_properties, reason_string, receive_maximum, refused, response_information, response_topic,
     server_reference, session_expiry, subscription_identifier, topic_alias, topic_alias_maximum,
     user_property, will_delay,
 };
@@ -18,7 +18,7 @@ use crate::harness::bytes::{identified, properties};
 use crate::harness::v5::{
     auth, connect, disconnect_with, publish, subscribe, subscribe_with, unsubscribe,
 };
-use crate::harness::{Packet, Raw, id, packet, topic};
+use crate::harness::{Broker, Packet, Raw, id, packet, topic};
 
 /// Section, sentence, proof.
 type Sentence = (&'static str, &'static str, Proof);
@@ -28,6 +28,8 @@ enum Proof {
     Refused(fn() -> Vec<Vec<u8>>, &'static [u8]),
     /// Each of these packets is answered with a DISCONNECT of one of these codes.
     Ended(fn() -> Vec<Vec<u8>>, &'static [u8]),
+    /// The same of a broker that is configured with this line.
+    EndedWhere(&'static str, fn() -> Vec<Vec<u8>>, &'static [u8]),
     /// This property once in a CONNECT is a protocol error.
     Once(fn() -> Vec<u8>),
     /// This property twice in such a packet is a protocol error.
@@ -38,7 +40,7 @@ enum Proof {
     See(&'static str),
     Exempt(&'static str),
 }
-use Proof::{Ended, Exempt, Once, Refused, See, Sent, Twice};
+use Proof::{Ended, EndedWhere, Exempt, Once, Refused, See, Sent, Twice};
 
 /// Where a property stands.
 #[derive(Clone, Copy)]
@@ -103,9 +105,13 @@ const SENTENCES: &[Sentence] = &[
     ("3.2.2.3.2", "Session Expiry Interval twice", Sent(0x11)),
     ("3.2.2.3.3", "Receive Maximum twice or 0", Sent(0x21)),
     ("3.2.2.3.4", "Maximum QoS twice, or not 0 or 1", Sent(0x24)),
-    ("3.2.2.3.4", "a PUBLISH of a higher QoS", Exempt(SUPPORTED)),
+    ("3.2.2.3.4", "a PUBLISH of a higher QoS", EndedWhere("max_qos 1", qos_2, &[0x9b])),
     ("3.2.2.3.5", "Retain Available twice, or not 0 or 1", Sent(0x25)),
-    ("3.2.2.3.5", "RETAIN 1 where it is not supported", Exempt(SUPPORTED)),
+    (
+        "3.2.2.3.5",
+        "RETAIN 1 where it is not supported",
+        EndedWhere("retain_available false", retained, &[0x9a]),
+    ),
     ("3.2.2.3.6", "Maximum Packet Size twice or 0", Sent(0x27)),
     ("3.2.2.3.6", "a packet above it", Ended(|| vec![vec![0x30, 255, 255, 255, 127]], &[0x95])),
     ("3.2.2.3.7", "Assigned Client Identifier twice", Sent(0x12)),
@@ -123,7 +129,7 @@ const SENTENCES: &[Sentence] = &[
     ("3.2.2.3.17", "Authentication Method twice", Sent(0x15)),
     ("3.2.2.3.18", "Authentication Data twice", Sent(0x16)),
     ("3.3.1.2", "QoS 3", Ended(|| vec![publish("t", "x").qos(3, 1).into()], BAD)),
-    ("3.3.1.2", "a QoS above Maximum QoS", Exempt(SUPPORTED)),
+    ("3.3.1.2", "a QoS above Maximum QoS", EndedWhere("max_qos 0", qos_1_or_2, &[0x9b])),
     ("3.3.2.1", "neither topic nor alias", Ended(|| vec![publish("", "x").into()], ERROR)),
     ("3.3.2.3.4", "Topic Alias twice", Twice(Place::Publish, || topic_alias(1))),
     ("3.3.2.3.5", "Response Topic twice", Twice(Place::Publish, || response_topic("a"))),
@@ -194,6 +200,12 @@ fn holds(proof: &Proof, sent: &[Packet]) {
     match proof {
         Refused(connects, codes) => connects().into_iter().for_each(|bytes| refused(bytes, codes)),
         Ended(packets, codes) => packets().into_iter().for_each(|bytes| faulty(bytes, codes)),
+        EndedWhere(line, packets, codes) => {
+            let broker = Broker::configured(line);
+            for bytes in packets() {
+                ends(Raw::online_at(&broker, connect(id("a"))).send(bytes), codes);
+            }
+        }
         Once(property) => refused(connect(id("a")).properties(property()), ERROR),
         Twice(place, property) => twice(*place, &property().repeat(2)),
         Sent(identifier) => sent.iter().for_each(|packet| sound(packet, *identifier)),
@@ -271,6 +283,18 @@ fn data_twice() -> Vec<Vec<u8>> {
 
 fn identified_by_0() -> Vec<Vec<u8>> {
     vec![publish("t", "x").properties(subscription_identifier(0)).into()]
+}
+
+fn qos_2() -> Vec<Vec<u8>> {
+    vec![publish("t", "x").qos(2, 1).into()]
+}
+
+fn qos_1_or_2() -> Vec<Vec<u8>> {
+    vec![publish("t", "x").qos(1, 1).into(), publish("t", "x").qos(2, 1).into()]
+}
+
+fn retained() -> Vec<Vec<u8>> {
+    vec![publish("t", "x").retain().into(), publish("t", "x").qos(1, 1).retain().into()]
 }
 
 fn alias(alias: u16) -> Vec<u8> {

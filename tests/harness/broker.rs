@@ -50,10 +50,29 @@ impl Broker {
             assert!(address.ip().is_loopback(), "CONFORMANCE_BROKER must be on this machine");
             return Arc::new(Self { address, process: None });
         }
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt-broker"));
+        command.args(["--host", "127.0.0.1", "-p", "0"]).args(arguments);
+        Self::run(command, fresh_directory())
+    }
+
+    /// A broker of the caller's own with one listener, to which these lines of a configuration
+    /// file belong.
+    pub(crate) fn configured(lines: &str) -> Arc<Self> {
+        assert!(
+            env::var("CONFORMANCE_BROKER").is_err(),
+            "a broker that is running already cannot be configured; leave this test out"
+        );
         let directory = fresh_directory();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mqtt-broker"))
-            .args(["--host", "127.0.0.1", "-p", "0"])
-            .args(arguments)
+        let file = directory.join("broker.conf");
+        let text = format!("listener 0 127.0.0.1\nallow_anonymous true\n{lines}");
+        fs::write(&file, text).expect("the file can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mqtt-broker"));
+        command.arg("-c").arg(file);
+        Self::run(command, directory)
+    }
+
+    fn run(mut command: Command, directory: PathBuf) -> Arc<Self> {
+        let mut child = command
             .current_dir(&directory)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -101,14 +101,26 @@ impl Machine {
         said
     }
 
-    /// A connection is accepted.
-    pub(crate) fn open(&mut self) -> (ConnId, Vec<Said>) {
+    /// What the broker goes by.
+    pub(crate) const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The broker gets other options.
+    pub(crate) fn configure(&mut self, options: Options) -> Vec<Said> {
+        self.options = options.clone();
+        self.handle(Event::Configured { options: Box::new(options), authority: None })
+    }
+
+    /// A connection is accepted by a listener.
+    pub(crate) fn open(&mut self, listener: u16) -> (ConnId, Vec<Said>) {
         let slot = self.vacant.pop().unwrap_or(self.slots);
         self.slots = self.slots.max(slot + 1);
         self.serial += 1;
         let conn = ConnId { slot, serial: self.serial };
         self.wires.insert(conn, Wire::default());
-        let said = self.handle(Event::Opened { conn, peer: Peer::default() });
+        let peer = Peer { listener, ..Peer::default() };
+        let said = self.handle(Event::Opened { conn, peer });
         (conn, said)
     }
 
@@ -327,7 +339,7 @@ impl Machine {
             dup: target.dup,
             qos: target.qos,
             retain: target.retain,
-            topic: parts.topic,
+            topic: parts.topic.after(target.skip.into()),
             packet_id: target.packet_id,
             topic_alias: None,
             message_expiry_interval: target.expiry,

@@ -7,16 +7,22 @@
 //!
 //! Never sleeps and never opens a socket.
 
+mod configured;
+mod elsewhere;
 mod expiry;
 mod flow;
 mod links;
+mod listeners;
+mod mounts;
 mod overflow;
 mod records;
 mod resume;
 mod retained;
 mod routing;
 mod shared;
+mod sizes;
 mod takeover;
+mod upgrade;
 mod wills;
 mod words;
 
@@ -52,6 +58,8 @@ struct World {
     /// Connections whose clients have gone on to another.
     strays: BTreeMap<ConnId, Person>,
     said: Vec<Said>,
+    /// By which listener who connects comes in.
+    listener: u16,
 }
 
 impl World {
@@ -67,6 +75,7 @@ impl World {
             people: BTreeMap::new(),
             strays: BTreeMap::new(),
             said: Vec::new(),
+            listener: 0,
         }
     }
 
@@ -93,7 +102,7 @@ impl World {
 
     /// Opens a connection and says nothing on it yet.
     fn open(&mut self, name: &str) -> ConnId {
-        let (conn, said) = self.machine.open();
+        let (conn, said) = self.machine.open(self.listener);
         self.settle(said);
         let person = self.people.entry(name.into()).or_default();
         let (is_silent, is_stalled) = (person.is_silent, person.is_stalled);
@@ -326,6 +335,7 @@ impl World {
 
     /// Nothing is left once every session is ended and every retained message cleared.
     fn end(mut self) {
+        self.listener = 0;
         self.machine.disk.is_slow = false;
         self.machine.disk.finish(self.machine.now);
         self.machine.check_replay();

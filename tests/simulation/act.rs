@@ -12,7 +12,9 @@ use mqtt_broker::codec::{
 };
 
 use super::peer::Phase;
-use super::swarm::{ALIASES, Action, FILTERS, SHARED, TOPICS, pick};
+use super::swarm::{
+    ALIASES, Action, FILTERS, MOUNT, MOUNTED, ONCE, SHARED, SHARED_MOUNTED, TOPICS, pick,
+};
 use super::world::World;
 
 impl World {
@@ -21,6 +23,7 @@ impl World {
         let client = self.rng.index(self.peers.len());
         let phase = self.peers[client].phase;
         match action {
+            Action::Connect | Action::Duplicate if !self.is_served(client) => {}
             Action::Connect if phase == Phase::Offline => self.call(client),
             Action::Duplicate if phase != Phase::Offline => {
                 self.peers[client].loses_connection();
@@ -67,7 +70,7 @@ impl World {
             connect.keep_alive = u16::try_from(1 + self.rng.below(60)).expect("small");
         }
         if self.swarm.wills && self.rng.chance(1, 2) {
-            connect.will = Some(Box::new(self.draw_will(version)));
+            connect.will = Some(Box::new(self.draw_will(client)));
         }
         if version == Version::V5 {
             let properties = &mut connect.properties;
@@ -87,8 +90,9 @@ impl World {
         connect
     }
 
-    fn draw_will(&mut self, version: Version) -> Will {
-        let publish = self.draw_publish(version);
+    fn draw_will(&mut self, client: usize) -> Will {
+        let version = self.peers[client].version;
+        let publish = self.draw_publish(client);
         let Publish { topic, payload, qos, retain, mut properties, .. } = publish;
         properties.topic_alias = None;
         let delay_interval = match version {
@@ -99,18 +103,25 @@ impl World {
     }
 
     /// A message nobody has sent before.
-    fn draw_publish(&mut self, version: Version) -> Publish {
+    fn draw_publish(&mut self, client: usize) -> Publish {
         self.letters += 1;
+        let version = self.peers[client].version;
         let topics = if self.swarm.shared { &TOPICS[..] } else { &TOPICS[..3] };
-        let topic = *pick(&mut self.rng, topics);
+        let mut topic = String::from(*pick(&mut self.rng, topics));
+        if self.reaches_in(client) {
+            topic.insert_str(0, MOUNT);
+        }
         let length = self.rng.index(self.swarm.longest);
-        let mut payload = format!("{:.<length$}", self.letters);
+        let qos = *pick(&mut self.rng, &[0, 1, 1, 2, 2].map(level));
+        let qos = qos.min(self.swarm.door(client).maximum_qos);
+        let once = if qos == QoS::ExactlyOnce { ONCE } else { "" };
+        let mut payload = format!("{once}{:.<length$}", self.letters);
         let retain = self.swarm.retain && self.rng.chance(1, 3);
         if retain && self.rng.chance(1, 5) {
             payload.clear();
         }
         let mut publish = Publish::new(topic, Bytes::from(payload)).retain(retain);
-        publish.qos = *pick(&mut self.rng, &[0, 1, 1, 2, 2].map(level));
+        publish.qos = qos;
         if version == Version::V5 && self.swarm.message_expiry && self.rng.chance(1, 2) {
             let secs = *pick(&mut self.rng, &[0, 1, 5, 60]);
             publish.properties.message_expiry_interval = Some(secs);
@@ -123,7 +134,7 @@ impl World {
             return;
         }
         let version = self.peers[client].version;
-        let mut publish = self.draw_publish(version);
+        let mut publish = self.draw_publish(client);
         if publish.qos > QoS::AtMostOnce {
             publish.packet_id = Some(self.peers[client].next_id());
         }
@@ -142,9 +153,21 @@ impl World {
         self.say(client, Packet::Publish(publish));
     }
 
-    fn draw_filter(&mut self) -> &'static str {
+    /// Whether a client names what is behind the mount point of others.
+    fn reaches_in(&mut self, client: usize) -> bool {
+        let second = self.swarm.options.listeners[1].as_ref().expect("both are there");
+        let can = self.swarm.listeners[client] == 0 && !second.mount_point.is_empty();
+        can && self.swarm.listeners.contains(&1) && self.rng.chance(1, 3)
+    }
+
+    fn draw_filter(&mut self, client: usize) -> &'static str {
         let is_shared = self.swarm.shared && self.rng.chance(1, 2);
-        let filters: &[&'static str] = if is_shared { &SHARED } else { &FILTERS };
+        let filters: &[&'static str] = match (is_shared, self.reaches_in(client)) {
+            (true, true) => &SHARED_MOUNTED,
+            (true, false) => &SHARED,
+            (false, true) => &MOUNTED,
+            (false, false) => &FILTERS,
+        };
         filters[self.rng.index(filters.len())]
     }
 
@@ -154,7 +177,7 @@ impl World {
         let count = 1 + self.rng.index(2);
         let mut filters: Vec<(String, SubscribeOptions)> = Vec::new();
         for _ in 0..count {
-            let filter = self.draw_filter();
+            let filter = self.draw_filter(client);
             let mut options = SubscribeOptions {
                 qos: *pick(&mut self.rng, &[0, 1, 2].map(level)),
                 ..SubscribeOptions::default()
@@ -181,7 +204,7 @@ impl World {
 
     fn unsubscribe(&mut self, client: usize) {
         let packet_id = self.peers[client].next_id();
-        let filters = vec![self.draw_filter().into()];
+        let filters = vec![self.draw_filter(client).into()];
         let unsubscribe = Unsubscribe { packet_id, user_properties: Vec::new(), filters };
         self.say(client, Packet::Unsubscribe(unsubscribe));
     }
@@ -227,7 +250,9 @@ impl World {
     /// Somebody clears every retained message.
     pub(super) fn clear_retained(&mut self, conn: ConnId) {
         for topic in TOPICS {
-            self.send(conn, Packet::Publish(Publish::new(topic, Bytes::new()).retain(true)));
+            for topic in [topic.into(), format!("{MOUNT}{topic}")] {
+                self.send(conn, Packet::Publish(Publish::new(topic, Bytes::new()).retain(true)));
+            }
         }
         self.run_dry();
     }

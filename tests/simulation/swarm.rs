@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use mqtt_broker::broker::{ListenerOptions, Options, Overflow};
-use mqtt_broker::codec::Version;
+use mqtt_broker::codec::{QoS, Version};
 use mqtt_broker::rng::Rng;
 
 /// One thing that may happen in a step.
@@ -42,6 +42,10 @@ pub(super) enum Action {
     Crash,
     /// A connection is opened and nothing is said on it.
     Idle,
+    /// Somebody speaks a version that his listener does not.
+    Stranger,
+    /// The configuration is read again.
+    Configure,
 }
 
 /// One seed's world.
@@ -50,6 +54,8 @@ pub(super) struct Swarm {
     pub(super) options: Options,
     /// One client each.
     pub(super) versions: Vec<Version>,
+    /// By which listener each of them comes, always the same; the first by the first.
+    pub(super) listeners: Vec<u16>,
     pub(super) actions: Vec<(Action, u64)>,
     /// Retained messages, and so no Retain As Published unless nothing can be dropped.
     pub(super) retain: bool,
@@ -86,7 +92,11 @@ impl Swarm {
         let retain = rng.chance(1, 2);
         let slow_disk = rng.chance(1, 3) || over_store;
         let count = 2 + rng.index(4);
+        let by_second = rng.chance(1, 2);
+        let mut listener = |client: usize| u16::from(by_second && client > 0 && rng.chance(1, 2));
+        let listeners = (0..count).map(&mut listener).collect();
         Self {
+            listeners,
             versions: (0..count).map(|_| *pick(rng, &[Version::V311, Version::V5])).collect(),
             retain,
             retain_as_published: rng.chance(1, 2) && !(retain && is_lossy),
@@ -109,6 +119,11 @@ impl Swarm {
         }
     }
 
+    /// The listener a client comes by.
+    pub(super) fn door(&self, client: usize) -> &ListenerOptions {
+        self.options.listener(self.listeners[client]).expect("both are there")
+    }
+
     /// Whether a message that is owed may be dropped for another reason than a session's end.
     pub(super) const fn is_lossy(&self) -> bool {
         self.options.max_queued_messages > 0
@@ -121,16 +136,22 @@ impl Swarm {
 /// Topic aliases that clients may use.
 pub(super) const ALIASES: u16 = 3;
 
+/// What a message begins with that is published exactly once.
+pub(super) const ONCE: &str = "!";
+
+/// What stands before the names of clients that come by the second listener, if anything does.
+pub(super) const MOUNT: &str = "m/";
+
 fn options(rng: &mut Rng) -> Options {
     let is_bounded = rng.chance(1, 3);
     let overflows = [Overflow::DropNewest, Overflow::DropOldest, Overflow::Disconnect];
     Options {
         max_inflight_messages: *pick(rng, &[0, 1, 2, 3, 20, 20]),
         receive_maximum: *pick(rng, &[1, 2, 5, 20]),
-        listeners: vec![Some(Arc::new(ListenerOptions {
-            topic_alias_maximum: ALIASES,
-            ..ListenerOptions::default()
-        }))],
+        max_inflight_bytes: *pick(rng, &[0, 0, 0, 30, 200]),
+        upgrade_outgoing_qos: rng.chance(1, 5),
+        retain_expiry_interval: *pick(rng, &[0, 0, 0, 1]),
+        listeners: listeners(rng),
         max_queued_messages: if is_bounded { 1 + rng.index(6) } else { 0 },
         max_queued_bytes: if is_bounded && rng.chance(1, 2) { 20 + rng.index(400) } else { 0 },
         overflow: *pick(rng, &overflows),
@@ -141,6 +162,36 @@ fn options(rng: &mut Rng) -> Options {
         retained_budget: *pick(rng, &[1, 2, 4096]),
         ..Options::default()
     }
+}
+
+/// One for everybody, and one of its own kind.
+fn listeners(rng: &mut Rng) -> Vec<Option<Arc<ListenerOptions>>> {
+    let first = ListenerOptions { topic_alias_maximum: ALIASES, ..ListenerOptions::default() };
+    let second = ListenerOptions {
+        maximum_qos: *pick(rng, &[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]),
+        versions: vec![Version::V311, Version::V5],
+        mount_point: if rng.chance(1, 2) { MOUNT.into() } else { String::new() },
+        ..first.clone()
+    };
+    vec![Some(Arc::new(first)), Some(Arc::new(second))]
+}
+
+/// What the configuration may be instead: what is drawn once for a seed stays, for what it means
+/// to clients or to what may be dropped.
+pub(super) fn reconfigured(rng: &mut Rng, swarm: &Swarm) -> Options {
+    let mut options = swarm.options.clone();
+    options.max_inflight_messages = *pick(rng, &[0, 1, 2, 20]);
+    options.max_inflight_bytes = *pick(rng, &[0, 0, 1, 30, 200]);
+    options.upgrade_outgoing_qos = rng.chance(1, 3);
+    options.retain_expiry_interval = *pick(rng, &[0, 1]);
+    options.queue_qos0_messages = rng.chance(1, 2);
+    options.stalled_timeout_ms = *pick(rng, &[2000, 10_000, 60_000]);
+    options.room = *pick(rng, &[1, 40, 200, 2 << 20]);
+    options.retained_budget = *pick(rng, &[1, 2, 4096]);
+    if rng.chance(1, 3) {
+        options.listeners[1] = None;
+    }
+    options
 }
 
 fn actions(rng: &mut Rng, slow_disk: bool, over_store: bool) -> Vec<(Action, u64)> {
@@ -167,6 +218,8 @@ fn actions(rng: &mut Rng, slow_disk: bool, over_store: bool) -> Vec<(Action, u64
         (Action::Storage, rare(rng, if over_store { 4 } else { 1 })),
         (Action::Crash, crashes(rng)),
         (Action::Idle, rare(rng, 1)),
+        (Action::Stranger, rare(rng, 1)),
+        (Action::Configure, rare(rng, 1)),
     ]
 }
 
@@ -193,5 +246,11 @@ pub(super) const TOPICS: [&str; 5] = ["t/a", "t/b", "t/c/d", "s1/a", "s2/b"];
 
 pub(super) const FILTERS: [&str; 6] = ["t/a", "t/b", "t/+", "t/#", "t/c/d", "t/+/d"];
 
+/// [`FILTERS`] behind [`MOUNT`], in the same order.
+pub(super) const MOUNTED: [&str; 6] = ["m/t/a", "m/t/b", "m/t/+", "m/t/#", "m/t/c/d", "m/t/+/d"];
+
 /// Of the two shared subscriptions, each of which has topics of its own.
 pub(super) const SHARED: [&str; 2] = ["$share/g/s1/+", "$share/h/s2/#"];
+
+/// [`SHARED`] behind [`MOUNT`], in the same order.
+pub(super) const SHARED_MOUNTED: [&str; 2] = ["$share/g/m/s1/+", "$share/h/m/s2/#"];

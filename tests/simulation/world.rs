@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use mqtt_broker::broker::{ConnId, End, Event, Storage};
+use mqtt_broker::broker::{ConnId, End, Storage};
 use mqtt_broker::codec::Packet;
 use mqtt_broker::persistence::PLAUSIBLE_FROM;
 use mqtt_broker::rng::Rng;
@@ -36,7 +36,7 @@ pub(super) struct World {
     pub(super) history: VecDeque<String>,
     remembered: usize,
     /// What the broker was last told of storage.
-    storage: Storage,
+    pub(super) storage: Storage,
     /// How often that has changed.
     changes: u64,
 }
@@ -89,6 +89,8 @@ impl World {
             Action::Storage => self.storage(),
             Action::Crash => self.crash(),
             Action::Idle => self.idle(),
+            Action::Stranger => self.stranger(),
+            Action::Configure => self.configure(),
             Action::Connect
             | Action::Publish
             | Action::Subscribe
@@ -112,7 +114,7 @@ impl World {
     }
 
     /// Checks the answer to the event the model was told of.
-    fn check(&mut self, said: &[Said]) {
+    pub(super) fn check(&mut self, said: &[Said]) {
         for said in said {
             self.note(|| describe(said));
         }
@@ -140,10 +142,14 @@ impl World {
     }
 
     pub(super) fn open(&mut self, client: usize) -> ConnId {
-        let (conn, said) = self.machine.open();
+        self.open_at(client, self.swarm.listeners[client])
+    }
+
+    pub(super) fn open_at(&mut self, client: usize, listener: u16) -> ConnId {
+        let (conn, said) = self.machine.open(listener);
         self.tally.connections += 1;
         self.note(|| format!("client-{client} opens {conn:?}"));
-        self.model.opened(self.machine.now, conn, client);
+        self.model.opened(self.machine.now, conn, client, listener);
         self.check(&said);
         self.uplinks.insert(conn, (client, VecDeque::new()));
         conn
@@ -319,7 +325,7 @@ impl World {
         }
     }
 
-    fn set_storage(&mut self, state: Storage) {
+    pub(super) fn set_storage(&mut self, state: Storage) {
         self.storage = state;
         self.note(|| format!("storage is {state:?}"));
         self.model.storage(self.machine.now, state);
@@ -363,34 +369,9 @@ impl World {
 
     fn idle(&mut self) {
         let client = self.rng.index(self.peers.len());
-        self.open(client);
-    }
-
-    /// No more faults: everybody connects, reads and answers, until nothing is left to do.
-    pub(super) fn heal(&mut self) {
-        self.note(|| "heal".into());
-        self.machine.disk.is_slow = false;
-        self.machine.disk.finish(self.machine.now);
-        self.set_storage(Storage::Well);
-        // Nobody is disconnected any more for what he is sent.
-        let mut options = self.swarm.options.clone();
-        (options.max_queued_messages, options.max_queued_bytes) = (0, 0);
-        let said =
-            self.machine.handle(Event::Configured { options: Box::new(options), authority: None });
-        assert!(said.is_empty());
-        for client in 0..self.peers.len() {
-            self.peers[client].is_stalled = false;
+        if self.is_served(client) {
+            self.open(client);
         }
-        self.run_dry();
-        for client in 0..self.peers.len() {
-            self.reconnect(client);
-        }
-        self.run_dry();
-        // Sessions that went on where another had begun to limit them.
-        for client in 0..self.peers.len() {
-            assert!(self.peers[client].is_idle(), "client-{client} awaits: {:?}", self.peers);
-        }
-        self.model.check_settled(self.swarm.packet_limits);
     }
 
     /// Everything on its way arrives, and everything that follows.

@@ -45,8 +45,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "the largest payload passed on",
     )
-    .at(in_broker!(limits.message_size_limit))
-    .mark(TO_COME),
+    .at(in_broker!(limits.message_size_limit)),
     Entry::new(
         Global,
         "max_keepalive",
@@ -195,8 +194,7 @@ pub(super) const MESSAGES: &[Entry] = &[
         "no limit",
         "bytes of messages of QoS 1 and 2 on their way to a client at once",
     )
-    .at(in_broker!(limits.max_inflight_bytes))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_inflight_bytes)),
     Entry::new(
         Global,
         "max_queued_messages",
@@ -238,8 +236,7 @@ pub(super) const MESSAGES: &[Entry] = &[
         "no limit",
         "life of a retained message that has no expiry of its own",
     )
-    .at(in_broker!(limits.retain_expiry_interval))
-    .mark(TO_COME),
+    .at(in_broker!(limits.retain_expiry_interval)),
     Entry::new(
         Global,
         "persistent_client_expiration",
@@ -255,8 +252,7 @@ pub(super) const MESSAGES: &[Entry] = &[
         "false",
         "whether messages go out with the QoS of the subscription",
     )
-    .at(in_broker!(limits.upgrade_outgoing_qos))
-    .mark(Mark::Warns("messages go out with the lower of the two, as published or subscribed")),
+    .at(in_broker!(limits.upgrade_outgoing_qos)),
     Entry::new(
         Global,
         "allow_duplicate_messages",

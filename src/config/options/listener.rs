@@ -97,11 +97,9 @@ pub(super) const LISTENERS: &[Entry] = &[
         "versions of MQTT spoken (3 is 3.1, 4 is 3.1.1)",
     )
     .at(in_listener!(versions))
-    .needs_listener()
-    .mark(TO_COME),
+    .needs_listener(),
     Entry::new(Listener, "mount_point", Prefix, "none", "what stands before all its topics")
-        .at(in_listener!(mount_point))
-        .mark(TO_COME),
+        .at(in_listener!(mount_point)),
     Entry::new(
         Listener,
         "use_username_as_clientid",
@@ -109,8 +107,7 @@ pub(super) const LISTENERS: &[Entry] = &[
         "false",
         "whether the user name becomes the client id",
     )
-    .at(in_listener!(use_username_as_clientid))
-    .mark(TO_COME),
+    .at(in_listener!(use_username_as_clientid)),
     Entry::new(
         Listener,
         "listener_allow_anonymous",

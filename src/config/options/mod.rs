@@ -90,7 +90,7 @@ pub enum Kind {
     Text,
     /// The rest of the line, a path.
     Path,
-    /// What comes before topics: no wildcards.
+    /// What comes before topics: no wildcards, and nothing that is the broker's own.
     Prefix,
     /// Permissions of a file, in octal.
     Mode,
@@ -356,7 +356,9 @@ impl Kind {
             Self::Period => "a number and one of s, h, d, w, m and y, as in 14d".into(),
             Self::Text => "some text".into(),
             Self::Path => "a path".into(),
-            Self::Prefix => "the beginning of a topic, without + and #".into(),
+            Self::Prefix => {
+                "the beginning of a topic, without + and #, and not of $SYS or $share".into()
+            }
             Self::Mode => "permissions in octal, as in 0660".into(),
             Self::Word(words) => format!("one of {}", words.join(", ")),
             Self::Words(words) => format!("one or more of {}", words.join(", ")),

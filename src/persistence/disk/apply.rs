@@ -48,11 +48,12 @@ fn carry_out(
         Step::Put { key, value } => put(table, batch.at(key), batch.at(value), changes),
         Step::Delete { key } => delete(table, batch.at(key), changes),
         Step::Pop { prefix } => pop(table, batch.at(prefix), changes).map(drop),
-        Step::Move { prefix, key, order } => {
+        Step::Move { prefix, key, order, len } => {
             let row = pop(table, batch.at(prefix), changes)?;
             let mut value = Vec::with_capacity(row.len() + WINDOW_DELIVERY_AT);
             value.u64(order);
             value.u8(0);
+            value.u32(len);
             value.extend_from_slice(&row);
             put(table, batch.at(key), &value, changes)
         }

@@ -50,7 +50,7 @@ struct Loader<'v> {
     visit: &'v mut Visit<'v>,
     loaded: Loaded,
     /// What is on its way to the session that is being read, by order of sending.
-    window: Vec<(u64, PacketId, Delivery, bool)>,
+    window: Vec<(u64, PacketId, Delivery, u32, bool)>,
     /// The session that is being read, once its client id is known.
     session: Option<(u64, Rc<str>)>,
 }
@@ -175,6 +175,7 @@ impl Loader<'_> {
                 options: options_of(row.u8()?)?,
                 identifier: row.u32()?,
                 group: row.u32()?,
+                root: row.u16()?,
             },
             WILL => Change::WillSet(self.find(row.u64()?)?, row.u32()?),
             CURSOR => {
@@ -211,8 +212,9 @@ impl Loader<'_> {
     fn keep(&mut self, packet_id: PacketId, mut row: Take<'_>) -> Result<(), Corrupt> {
         let order = row.u64()?;
         let has_arrived = row.u8()? != 0;
+        let len = row.u32()?;
         let delivery = if has_arrived { Delivery::RECEIVED } else { self.delivery(row)? };
-        self.window.push((order, packet_id, delivery, has_arrived));
+        self.window.push((order, packet_id, delivery, len, has_arrived));
         Ok(())
     }
 
@@ -220,8 +222,8 @@ impl Loader<'_> {
     fn end_window(&mut self) -> Result<(), Corrupt> {
         let Some((number, _)) = self.session else { return Ok(()) };
         self.window.sort_by_key(|(order, ..)| *order);
-        for (_, packet_id, delivery, has_arrived) in self.window.drain(..) {
-            let change = Change::Delivered { packet_id, delivery };
+        for (_, packet_id, delivery, len, has_arrived) in self.window.drain(..) {
+            let change = Change::Delivered { packet_id, delivery, len };
             (self.visit)(Record::Session(number, change))?;
             if has_arrived {
                 (self.visit)(Record::Session(number, Change::Received(packet_id)))?;

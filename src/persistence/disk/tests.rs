@@ -112,6 +112,7 @@ fn everything_comes_back_in_order() {
         options: SubscribeOptions::default(),
         identifier: 5,
         group: 9,
+        root: 3,
     };
     let records = [
         opened(7),
@@ -122,8 +123,8 @@ fn everything_comes_back_in_order() {
         session(Change::Cursor { filter: "g/#".into(), after: Some("g/1".into()) }),
         session(Change::Taken(id(4))),
         // Sent in this order, though their identifiers say otherwise.
-        session(Change::Delivered { packet_id: id(9), delivery: delivery(&a) }),
-        session(Change::Delivered { packet_id: id(2), delivery: Delivery::RECEIVED }),
+        session(Change::Delivered { packet_id: id(9), delivery: delivery(&a), len: 8 }),
+        session(Change::Delivered { packet_id: id(2), delivery: Delivery::RECEIVED, len: 0 }),
         session(Change::Received(id(2))),
         session(Change::Queued(delivery(&b))),
         session(Change::Queued(delivery(&a))),
@@ -148,7 +149,7 @@ fn a_message_lives_as_long_as_something_refers_to_it() {
     commit(&mut store, &queued);
     assert_eq!(rows(&store), before + 3 + 2, "three places, one message and its count");
     commit(&mut store, &[Record::Session(1, Change::Unqueued)]);
-    commit(&mut store, &[Record::Session(2, Change::Sent { packet_id: id(1) })]);
+    commit(&mut store, &[Record::Session(2, Change::Sent { packet_id: id(1), len: 8 })]);
     commit(&mut store, &[Record::Session(2, Change::Received(id(1)))]);
     assert_eq!(rows(&store), before + 2 + 1, "an identifier, a place, a message");
     commit(&mut store, &[Record::Session(2, Change::Settled(id(1)))]);

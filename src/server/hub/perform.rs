@@ -148,6 +148,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             expiry: target.expiry,
             identifiers: &identifiers[start..][..target.identifiers_len as usize],
             charge: target.charge,
+            skip: target.skip,
         };
         let seqs = (target.after, durable);
         let output = &mut connection.output;

@@ -98,6 +98,7 @@ impl Desk {
             expiry: None,
             identifiers: &[],
             charge: u32::try_from(charge).unwrap(),
+            skip: 0,
         };
         let seqs = (after, self.durable);
         self.output.deliver(&mut self.pool, &content, &label, seqs, &self.gauge);
@@ -380,6 +381,7 @@ fn a_large_payload_is_shared() {
         expiry: None,
         identifiers: &[],
         charge: 0,
+        skip: 0,
     };
     let content = Content { parts: message.parts(), message: Some(&message), is_shared: true };
     desk.output.deliver(&mut desk.pool, &content, &label, (NOW, NOW), &desk.gauge);

@@ -6,7 +6,7 @@ use super::wire::{
 };
 use crate::conformance::cases;
 use crate::harness::v5::{connect, publish, suback, subscribe};
-use crate::harness::{Connect, Packet, Raw, id, topic};
+use crate::harness::{Broker, Connect, Packet, Raw, id, topic};
 
 cases! { V5;
     connack_comes_first: "MQTT-3.2.0-1" "nothing but AUTH is sent before the CONNACK";
@@ -19,6 +19,9 @@ cases! { V5;
     known_codes: "MQTT-3.2.2-8" "the code is one of the connect reason codes";
     maximum_qos: "MQTT-3.2.2-9" "a server without QoS 1 or 2 says so";
     every_qos_granted_or_lowered: "MQTT-3.2.2-10" "SUBSCRIBE may ask for QoS 0, 1 and 2";
+    will_above_maximum_qos:
+        "MQTT-3.2.2-12" "a Will of a higher QoS than the announced maximum is refused";
+    retained_will: "MQTT-3.2.2-13" "a retained Will is refused where there are none";
     packet_too_large: "MQTT-3.2.2-15" "a packet above the announced maximum is a 0x95";
     assigned_is_new: "MQTT-3.2.2-16" "an assigned identifier is not another session's";
     alias_too_large: "MQTT-3.2.2-17" "a topic alias above the announced maximum is a 0x94";
@@ -125,6 +128,44 @@ fn maximum_qos() {
     from.deliver(publish(&topic, "x").qos(1, 1));
     from.deliver(publish(&topic, "x").qos(2, 2));
     assert_eq!((message(&mut raw).qos, message(&mut raw).qos), (1, 2));
+    for highest in [0, 1] {
+        let broker = Broker::configured(&format!("max_qos {highest}\n"));
+        let mut raw = Raw::to(&broker);
+        let (_, _, properties) = read_connack(&raw.send(connect(id("a"))).packet());
+        assert!(properties.contains(&(0x24, vec![highest])), "{properties:?}");
+        let filters = [(&topic, 0), (&topic, 1), (&topic, 2)];
+        raw.send(subscribe(1, &filters)).expect(suback(1, &[0, highest.min(1), highest]));
+        raw.send(publish(&topic, "x").qos(highest, u16::from(highest)));
+        assert_eq!(message(&mut raw).qos, highest);
+    }
+}
+
+fn will_above_maximum_qos() {
+    let broker = Broker::configured("max_qos 1\n");
+    for qos in [0, 1, 2] {
+        let mut raw = Raw::to(&broker);
+        let answer = raw.send(connect(id("a")).will(qos, false, topic("w"), "x")).packet();
+        let code = read_connack(&answer).1;
+        assert_eq!(code, if qos == 2 { 0x9b } else { 0 });
+        if qos == 2 {
+            raw.expect_closed();
+        }
+    }
+}
+
+fn retained_will() {
+    let broker = Broker::configured("retain_available false\n");
+    for retain in [false, true] {
+        let mut raw = Raw::to(&broker);
+        let answer = raw.send(connect(id("a")).will(0, retain, topic("w"), "x")).packet();
+        let (_, code, properties) = read_connack(&answer);
+        if retain {
+            assert_eq!(code, 0x9a);
+            raw.expect_closed();
+        } else {
+            assert!(code == 0 && properties.contains(&(0x25, vec![0])), "{properties:?}");
+        }
+    }
 }
 
 fn every_qos_granted_or_lowered() {

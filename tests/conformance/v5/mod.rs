@@ -48,8 +48,6 @@ pub(crate) const EXEMPT: Exempt = &[
     ("MQTT-3.2.2-4", CLIENT),
     ("MQTT-3.2.2-5", CLIENT),
     ("MQTT-3.2.2-11", CLIENT),
-    ("MQTT-3.2.2-12", "does not arise: the server supports every QoS"),
-    ("MQTT-3.2.2-13", "does not arise: the server supports retained messages"),
     ("MQTT-3.2.2-14", CLIENT),
     ("MQTT-3.2.2-18", CLIENT),
     ("MQTT-3.2.2-21", CLIENT),

@@ -24,17 +24,21 @@ impl Owed {
             && self.identifiers == sorted(publish)
     }
 
+    fn bytes(&self) -> u64 {
+        (self.letter.topic.len() + self.letter.payload.len()) as u64
+    }
+
     fn is_same_message(&self, publish: &Publish) -> bool {
         *self.letter.topic == *publish.topic && *self.letter.payload == *publish.payload
     }
 
-    /// Bytes of the packet, as far as they do not depend on the time.
-    pub(super) fn size(&self, version: Version) -> usize {
+    /// Bytes of the packet behind a mount point, as far as they do not depend on the time.
+    pub(super) fn size(&self, version: Version, mount: &str) -> usize {
         let packet = Packet::Publish(Publish {
             dup: false,
             qos: self.qos,
             retain: self.retain,
-            topic: self.letter.topic.as_ref().into(),
+            topic: self.letter.topic[mount.len()..].into(),
             packet_id: (self.qos > QoS::AtMostOnce).then_some(codec::PacketId::MAX),
             payload: bytes::Bytes::copy_from_slice(&self.letter.payload),
             properties: PublishProperties {
@@ -204,14 +208,16 @@ impl Model {
         assert!(flying <= quota, "{flying} on their way, {quota} allowed");
     }
 
-    fn delivered(&mut self, target: &Target, publish: &Publish) {
-        assert!(self.is_online(target.conn), "{publish:?} to {:?}", target.conn);
-        let (now, room) = (self.now, u64::from(self.options.room));
+    fn delivered(&mut self, target: &Target, seen: &Publish) {
+        assert!(self.is_online(target.conn), "{seen:?} to {:?}", target.conn);
+        let topic = self.whole(target.conn, &seen.topic);
+        let publish = &Publish { topic, ..seen.clone() };
+        let now = self.now;
         let timeout = self.options.stalled_timeout_ms;
         let link = self.links.get_mut(&target.conn).expect("online");
         assert!(target.charge <= link.packet_max, "no larger than the client takes");
         let charged = link.charged + u64::from(target.charge);
-        assert!(link.charged == 0 || charged <= room, "room is not overdrawn");
+        assert!(link.charged == 0 || charged <= link.room, "room is not overdrawn");
         link.charged = charged;
         link.stalled_by.get_or_insert_with(|| now.plus_ms(timeout));
         if publish.dup {
@@ -262,6 +268,7 @@ impl Model {
         self.forget_unsendable(conn);
         self.sendings += 1;
         let (order, before, seq) = (self.sendings, self.before, self.seq);
+        let most = self.options.max_inflight_bytes;
         let session = self.session_at(conn).expect("online");
         if session.is_kept() {
             let is_gated = target.after > before && target.after <= seq;
@@ -269,6 +276,12 @@ impl Model {
         } else {
             assert_eq!(target.after, Seq(0), "a clean session waits for nothing");
         }
+        let before: u64 = session.flights.iter().map(|flight| flight.owed.bytes()).sum();
+        let after_it = before + owed.bytes();
+        assert!(
+            most == 0 || before == 0 || after_it <= most,
+            "{after_it} bytes on their way, {most} allowed"
+        );
         for flight in &session.flights {
             assert_ne!(flight.packet_id, packet_id.get(), "an identifier in use");
             assert_eq!(flight.conn, conn, "{flight:?} comes before anything new");
@@ -293,6 +306,7 @@ impl Model {
     fn take_owed(&mut self, conn: ConnId, publish: &Publish) -> Option<Owed> {
         let (now, before) = (self.now, self.arrivals_before);
         let (client, version) = (self.links[&conn].client, self.links[&conn].version);
+        let is_upgrading = self.options.upgrade_outgoing_qos;
         let session = self.sessions.get_mut(&client).expect("online");
         let latest = &mut session.latest;
         let key = |owed: &Owed| (owed.letter.topic.clone(), owed.letter.publisher, owed.qos);
@@ -311,7 +325,7 @@ impl Model {
         for (filter, (options, identifier)) in &session.subs {
             let Some(group) = self.groups.get_mut(filter) else { continue };
             let as_member = |owed: &Owed| Owed {
-                qos: options.qos.min(owed.letter.qos),
+                qos: if is_upgrading { options.qos } else { options.qos.min(owed.letter.qos) },
                 retain: options.retain_as_published && owed.letter.retain,
                 identifiers: (*identifier != 0).then_some(*identifier).into_iter().collect(),
                 ..owed.clone()
@@ -333,6 +347,7 @@ impl Model {
     /// The message as a new subscription brings it.
     fn take_retained(&mut self, conn: ConnId, publish: &Publish) -> Owed {
         let client = self.links[&conn].client;
+        let is_upgrading = self.options.upgrade_outgoing_qos;
         let session = self.sessions.get_mut(&client).expect("online");
         let letter = self.retained.get(&publish.topic);
         assert!(session.subs.keys().any(|filter| matches(filter, &publish.topic)), "{publish:?}");
@@ -340,10 +355,11 @@ impl Model {
         let mut runs = Vec::new();
         for (place, run) in session.runs.iter().enumerate() {
             let Some(letter) = letter else { break };
+            let granted = run.options.qos;
             let owed = Owed {
                 letter: letter.clone(),
                 arrival: 0,
-                qos: run.options.qos.min(letter.qos),
+                qos: if is_upgrading { granted } else { granted.min(letter.qos) },
                 retain: true,
                 identifiers: (run.identifier != 0).then_some(run.identifier).into_iter().collect(),
                 group: None,

@@ -15,10 +15,10 @@ use mqtt_broker::codec::{
 };
 use mqtt_broker::time::Time;
 
-use super::super::swarm::{FILTERS, SHARED};
+use super::super::swarm::{FILTERS, MOUNTED, SHARED, SHARED_MOUNTED};
 use super::life::expiry_of;
 use super::route::{matches, pattern};
-use super::{Group, Letter, Model, Run, State};
+use super::{Group, Letter, Link, Model, Run, State};
 
 impl Model {
     /// A packet reaches the broker.
@@ -29,6 +29,11 @@ impl Model {
                 return;
             }
             let client = self.links[&conn].client;
+            if !self.links[&conn].versions.contains(&connect.version) {
+                self.reply(conn, "connack refused 0x84".into());
+                self.expected.closings.insert(conn);
+                return self.detach(conn, false);
+            }
             let is_kept = self.sessions.get(&client).is_some_and(|session| session.is_kept());
             if self.storage == Storage::Failed && (is_kept || expiry_of(connect) > 0) {
                 self.reply(conn, "connack refused 0x88".into());
@@ -37,7 +42,8 @@ impl Model {
             }
             let will = connect.will.as_ref().map(|will| {
                 let expiry = will.properties.message_expiry_interval;
-                letter(client, &will.topic, &will.payload, (will.qos, will.retain), expiry, now)
+                let topic = self.whole(conn, &will.topic);
+                letter(client, &topic, &will.payload, (will.qos, will.retain), expiry, now)
             });
             let present = self.attach(conn, connect, will);
             let reply = if present { "connack present" } else { "connack" };
@@ -115,12 +121,13 @@ impl Model {
     fn topic_of(&mut self, conn: ConnId, publish: &Publish) -> Rc<str> {
         let aliases = &mut self.links.get_mut(&conn).expect("online").aliases;
         let Some(alias) = publish.properties.topic_alias else {
-            return publish.topic.as_str().into();
+            return self.whole(conn, &publish.topic).as_str().into();
         };
         if !publish.topic.is_empty() {
             aliases.insert(alias, publish.topic.as_str().into());
         }
-        Rc::clone(&aliases[&alias])
+        let named = Rc::clone(&aliases[&alias]);
+        self.whole(conn, &named).as_str().into()
     }
 
     /// PUBACK, PUBCOMP: whatever was on its way is not any more.
@@ -145,11 +152,12 @@ impl Model {
     }
 
     fn on_subscribe(&mut self, conn: ConnId, subscribe: &Subscribe) {
-        let client = self.links[&conn].client;
+        let Link { client, mount, qos_max, .. } = self.links[&conn];
         let identifier = subscribe.subscription_identifier.unwrap_or(0);
         let mut granted = Vec::new();
         for (filter, options) in &subscribe.filters {
-            let filter = known(filter);
+            let filter = known(mount, filter);
+            let options = &SubscribeOptions { qos: options.qos.min(qos_max), ..*options };
             granted.push(options.qos.bits().to_string());
             let is_new = !self.sessions[&client].subs.contains_key(filter);
             if filter.starts_with('$') {
@@ -199,7 +207,7 @@ impl Model {
         let client = self.links[&conn].client;
         let mut reasons = Vec::new();
         for filter in &unsubscribe.filters {
-            let filter = known(filter);
+            let filter = known(self.links[&conn].mount, filter);
             let session = self.sessions.get_mut(&client).expect("online");
             for run in session.runs.iter_mut().filter(|run| run.filter == filter) {
                 run.is_over = true;
@@ -244,10 +252,16 @@ fn letter(
     Letter { topic, payload, qos, retain, publisher, expiry, created }
 }
 
-/// The constant a filter was made from.
-fn known(filter: &str) -> &'static str {
-    let all = FILTERS.iter().chain(&SHARED);
-    let known = all.copied().find(|known| *known == filter).expect("one of ours");
-    debug_assert!(!pattern(known).is_empty());
+/// The constant a filter was made from, or the one behind the mount point.
+fn known(mount: &str, filter: &str) -> &'static str {
+    let mut plain = FILTERS.iter().chain(&SHARED);
+    let mounted: Vec<&'static str> = MOUNTED.iter().chain(&SHARED_MOUNTED).copied().collect();
+    let place = plain.position(|known| *known == filter);
+    let known = match place {
+        Some(place) if !mount.is_empty() => mounted[place],
+        Some(place) => *FILTERS.iter().chain(&SHARED).nth(place).expect("found there"),
+        None => mounted.into_iter().find(|known| *known == filter).expect("one of ours"),
+    };
+    debug_assert!(pattern(known).starts_with(mount));
     known
 }

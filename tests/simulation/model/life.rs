@@ -6,10 +6,11 @@
 
 use std::rc::Rc;
 
-use mqtt_broker::broker::{ConnId, Seq, Storage};
+use mqtt_broker::broker::{ConnId, Options, Seq, Storage};
 use mqtt_broker::codec::{Connect, QoS, Version};
 use mqtt_broker::time::Time;
 
+use super::super::swarm::MOUNT;
 use super::{Letter, Link, Model, Session, State};
 
 impl Model {
@@ -36,8 +37,17 @@ impl Model {
         stalled.filter(|by| is_meant(**by)).for_each(|by| *by = again);
     }
 
-    pub(in super::super) fn opened(&mut self, now: Time, conn: ConnId, client: usize) {
+    pub(in super::super) fn opened(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        client: usize,
+        listener: u16,
+    ) {
         self.begin(now);
+        let door = self.options.listener(listener).expect("a listener that is there");
+        let (versions, qos_max) = (door.versions.clone(), door.maximum_qos);
+        let mount = if door.mount_point.is_empty() { "" } else { MOUNT };
         let silent_by = Some(now.plus_ms(self.options.connect_timeout_ms));
         let link = Link {
             client,
@@ -50,6 +60,11 @@ impl Model {
             quota: 0,
             packet_max: u32::MAX,
             may_extend: false,
+            room: 0,
+            mount,
+            qos_max,
+            versions,
+            listener,
             aliases: Default::default(),
             resent: 0,
         };
@@ -112,11 +127,12 @@ impl Model {
         link.patience_ms = u64::from(connect.keep_alive) * 1500;
         link.quota = usize::from(properties.receive_maximum.unwrap_or(u16::MAX).min(window));
         link.packet_max = properties.maximum_packet_size.unwrap_or(u32::MAX);
+        link.room = self.options.room.into();
         link.may_extend = properties.session_expiry_interval.unwrap_or(0) > 0;
         let (version, packet_max) = (link.version, link.packet_max as usize);
         let session = self.sessions.get_mut(&link.client).expect("attached");
         for flight in session.flights.iter_mut().filter(|flight| !flight.is_received) {
-            flight.is_unsendable |= flight.owed.size(version) > packet_max;
+            flight.is_unsendable |= flight.owed.size(version, link.mount) > packet_max;
         }
         self.heard(conn);
     }
@@ -170,7 +186,7 @@ impl Model {
         }
         for flight in session.flights {
             if let (Some(filter), QoS::AtLeastOnce) = (flight.owed.group, flight.owed.qos) {
-                self.owe_group(filter, &flight.owed.letter);
+                self.owe_group(filter, &flight.owed.letter, true);
             }
         }
     }
@@ -185,6 +201,32 @@ impl Model {
         };
         link.charged -= bytes as u64;
         link.stalled_by = (link.charged > 0).then(|| now.plus_ms(timeout));
+    }
+
+    /// The broker gets other options.
+    pub(in super::super) fn configured(&mut self, now: Time, options: &Options) {
+        self.begin(now);
+        self.options = options.clone();
+        let by = now.plus_ms(options.stalled_timeout_ms);
+        for link in self.links.values_mut() {
+            link.stalled_by = link.stalled_by.map(|at| at.min(by));
+        }
+        for conn in self.at_gone_listeners(options) {
+            if self.is_online(conn) {
+                self.dismissal(conn, 0x98);
+            } else {
+                self.expected.closings.insert(conn);
+            }
+            self.detach(conn, true);
+        }
+    }
+
+    /// Connections that these options leave without a listener.
+    pub(in super::super) fn at_gone_listeners(&self, options: &Options) -> Vec<ConnId> {
+        let is_gone =
+            |link: &Link| link.state != State::Left && options.listener(link.listener).is_none();
+        let gone = self.links.iter().filter(|(_, link)| is_gone(link));
+        gone.map(|(conn, _)| *conn).collect()
     }
 
     /// Connections whose patience ends.
@@ -243,6 +285,7 @@ impl Model {
     pub(in super::super) fn crashed(&mut self, now: Time, lost: &Self) {
         // Nobody takes one session for another.
         self.openings = lost.openings;
+        self.options = lost.options.clone();
         (self.seq, self.ended) = (Seq(0), Seq(0));
         self.storage = Storage::Well;
         self.begin(now);

@@ -162,6 +162,13 @@ struct Link {
     quota: usize,
     packet_max: u32,
     may_extend: bool,
+    room: u64,
+    /// What stands before all names of its client.
+    mount: &'static str,
+    qos_max: QoS,
+    /// Its listener speaks these.
+    versions: Vec<Version>,
+    listener: u16,
     aliases: BTreeMap<u16, Rc<str>>,
     /// Order of the last flight sent again.
     resent: u64,
@@ -283,6 +290,16 @@ impl Model {
     /// Which session a connection has just been given.
     pub(super) fn session_of(&self, conn: ConnId) -> u64 {
         self.sessions[&self.links[&conn].client].number
+    }
+
+    /// A name as everybody else has it.
+    fn whole(&self, conn: ConnId, name: &str) -> String {
+        format!("{}{name}", self.links[&conn].mount)
+    }
+
+    /// At which QoS a message goes out.
+    fn outgoing(&self, subscribed: QoS, published: QoS) -> QoS {
+        if self.options.upgrade_outgoing_qos { subscribed } else { subscribed.min(published) }
     }
 
     fn session_at(&mut self, conn: ConnId) -> Option<&mut Session> {

@@ -31,7 +31,7 @@ impl Model {
         let groups: Vec<&'static str> = self.groups.keys().copied().collect();
         for filter in groups.into_iter().filter(|filter| matches(pattern(filter), &letter.topic)) {
             matched = true;
-            self.owe_group(filter, letter);
+            self.owe_group(filter, letter, false);
         }
         matched
     }
@@ -41,7 +41,10 @@ impl Model {
             self.retained.remove(&*letter.topic);
             self.forget_retained(&letter.topic);
         } else {
-            self.retained.insert(letter.topic.as_ref().into(), Rc::clone(letter));
+            let life = self.options.retain_expiry_interval * 60;
+            let expiry = letter.expiry.or((life > 0).then_some(life));
+            let kept = Rc::new(Letter { expiry, ..(**letter).clone() });
+            self.retained.insert(letter.topic.as_ref().into(), kept);
             if letter.has_expired(self.now) {
                 // It lives for no time at all, but has put an end to the one before.
                 self.forget_retained(&letter.topic);
@@ -72,7 +75,7 @@ impl Model {
             if filter.starts_with('$') || is_own || !matches(filter, &letter.topic) {
                 continue;
             }
-            let qos = options.qos.min(letter.qos);
+            let qos = self.outgoing(options.qos, letter.qos);
             let retain = options.retain_as_published && letter.retain;
             let owed = owed.get_or_insert_with(|| Owed {
                 letter: Rc::clone(letter),
@@ -103,13 +106,19 @@ impl Model {
         }
     }
 
-    /// A shared subscription is owed one copy, whoever gets it.
-    pub(super) fn owe_group(&mut self, filter: &'static str, letter: &Rc<Letter>) {
+    /// A shared subscription is owed one copy, whoever gets it. One that comes back from a member
+    /// may have expired, and then does not go out, whoever is there.
+    pub(super) fn owe_group(&mut self, filter: &'static str, letter: &Rc<Letter>, is_back: bool) {
         self.balance.owed += 1;
         let Some(group) = self.groups.get(filter) else { return };
         let is_online = |client: &usize| self.sessions[client].conn.is_some();
         let is_away = !group.members.iter().any(is_online);
-        if is_away && letter.qos == QoS::AtMostOnce && !self.options.queue_qos0_messages {
+        let granted = group.members.iter().map(|client| self.sessions[client].subs[filter].0.qos);
+        let highest = self.outgoing(granted.max().expect("a member"), QoS::ExactlyOnce);
+        let is_qos0 = letter.qos == QoS::AtMostOnce
+            && (!self.options.upgrade_outgoing_qos || highest == QoS::AtMostOnce);
+        let has_expired = is_back && letter.has_expired(self.now);
+        if is_away && is_qos0 && !has_expired && !self.options.queue_qos0_messages {
             self.balance.offline += 1;
             return;
         }
