@@ -225,10 +225,9 @@ impl Batch {
 
     /// What becomes of messages for a session.
     fn push_delivery(&mut self, session: u64, change: &Change) {
-        let order = self.last;
         match change {
             Change::Queued(delivery) => {
-                let key = self.key(session, QUEUE, &order.to_be_bytes());
+                let key = self.key(session, QUEUE, &self.last.to_be_bytes());
                 self.put_delivery(key, None, delivery);
             }
             Change::Unqueued => {
@@ -236,13 +235,13 @@ impl Batch {
                 self.steps.push(Step::Pop { prefix });
             }
             Change::Sent { packet_id, len } => {
-                let prefix = self.key(session, QUEUE, &[]);
+                let (prefix, order) = (self.key(session, QUEUE, &[]), self.last);
                 let key = self.key(session, WINDOW, &packet_id.get().to_be_bytes());
                 self.steps.push(Step::Move { prefix, key, order, len: *len });
             }
             Change::Delivered { packet_id, delivery, len } => {
                 let key = self.key(session, WINDOW, &packet_id.get().to_be_bytes());
-                self.put_delivery(key, Some((order, *len)), delivery);
+                self.put_delivery(key, Some((self.last, *len)), delivery);
             }
             Change::Received(packet_id) => {
                 let key = self.key(session, WINDOW, &packet_id.get().to_be_bytes());
@@ -251,7 +250,18 @@ impl Batch {
             Change::Settled(packet_id) => {
                 self.delete(session, WINDOW, &packet_id.get().to_be_bytes());
             }
-            _ => {}
+            Change::Opened { .. }
+            | Change::Attached { .. }
+            | Change::Detached { .. }
+            | Change::Closed
+            | Change::Subscribed { .. }
+            | Change::Unsubscribed { .. }
+            | Change::Taken(_)
+            | Change::Released(_)
+            | Change::WillSet(..)
+            | Change::WillCleared
+            | Change::Cursor { .. }
+            | Change::CursorDone { .. } => {}
         }
     }
 
@@ -379,6 +389,6 @@ mod tests {
         assert_eq!(batch.retained().collect::<Vec<_>>(), [("t", None)]);
         assert_eq!((batch.last(), batch.records()), (1001, 1001));
         batch.clear();
-        assert!(batch.is_empty() && batch.len() == 0 && batch.retained().count() == 0);
+        assert!(batch.is_empty() && batch.bytes.is_empty() && batch.retained().count() == 0);
     }
 }

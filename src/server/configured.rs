@@ -165,8 +165,10 @@ fn persistence(settings: &PersistenceSettings) -> Result<Option<Persistence>, St
     let count = settings.autosave_interval;
     let (save_ms, save_records) = match settings.sync {
         PersistenceSync::Interval(ms) => (ms.into(), 0),
-        _ if settings.autosave_on_changes => (0, count as usize),
-        _ => (u64::from(count) * 1000, 0),
+        PersistenceSync::Always | PersistenceSync::Off if settings.autosave_on_changes => {
+            (0, count as usize)
+        }
+        PersistenceSync::Always | PersistenceSync::Off => (u64::from(count) * 1000, 0),
     };
     let sync = match settings.sync {
         PersistenceSync::Always => Sync::Always,

@@ -93,7 +93,8 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         max_connections: config.max_connections,
     };
     let end = running.run(&mut poll);
-    let end = end.and(running.hub.disk_mut().finish(running.clock.now()));
+    let saved = running.hub.disk_mut().finish(running.clock.now());
+    let end = end.and(saved);
     log::logger().flush();
     end
 }

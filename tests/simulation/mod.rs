@@ -7,6 +7,8 @@
 //! act.rs     what clients decide to do
 //! bytes.rs   the second world: the loop of the server, between bytes and the store
 //! configure.rs  what the operator decides, and the end of all faults
+//! storage.rs storage that falls behind, fails and forgets; the end of a process
+//! socket.rs  sockets and storage of the second world
 //! peer.rs    a client: its half of QoS 1 and 2
 //! model/     what the broker must do, and the checks of what it does
 //! ```
@@ -23,6 +25,8 @@ mod bytes;
 mod configure;
 mod model;
 mod peer;
+mod socket;
+mod storage;
 mod swarm;
 mod world;
 

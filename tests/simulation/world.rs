@@ -30,7 +30,7 @@ pub(super) struct World {
     /// Which session each connection was given.
     sessions: BTreeMap<ConnId, u64>,
     /// The model after each unit that is not durable yet, by the number of records there were.
-    checkpoints: Vec<(usize, Model)>,
+    pub(super) checkpoints: Vec<(usize, Model)>,
     pub(super) letters: u64,
     pub(super) tally: Tally,
     pub(super) history: VecDeque<String>,
@@ -38,7 +38,7 @@ pub(super) struct World {
     /// What the broker was last told of storage.
     pub(super) storage: Storage,
     /// How often that has changed.
-    changes: u64,
+    pub(super) changes: u64,
 }
 
 impl World {
@@ -135,7 +135,7 @@ impl World {
     }
 
     /// Only units that may still be lost are of interest, and the last that may not.
-    fn forget_checkpoints(&mut self) {
+    pub(super) fn forget_checkpoints(&mut self) {
         let safe = self.machine.disk.safe();
         let first = self.checkpoints.partition_point(|(count, _)| *count < safe);
         self.checkpoints.drain(..first);
@@ -298,73 +298,6 @@ impl World {
         let said = self.machine.tick(until);
         assert_eq!(self.machine.now, now);
         self.check(&said);
-    }
-
-    fn storage(&mut self) {
-        if let Some(vault) = self.machine.disk.vault() {
-            if self.swarm.troubles {
-                let trouble = vault.trouble();
-                self.note(|| format!("the medium: {trouble:?}"));
-            }
-            return;
-        }
-        self.changes += 1;
-        self.set_storage(match self.changes % 4 {
-            1 => Storage::Behind,
-            3 => Storage::Failed,
-            _ => Storage::Well,
-        });
-    }
-
-    /// The broker is told how the real store is.
-    fn heed_storage(&mut self) {
-        if let Some(state) = self.machine.disk.state()
-            && state != self.storage
-        {
-            self.set_storage(state);
-        }
-    }
-
-    pub(super) fn set_storage(&mut self, state: Storage) {
-        self.storage = state;
-        self.note(|| format!("storage is {state:?}"));
-        self.model.storage(self.machine.now, state);
-        let said = self.machine.storage(state);
-        self.check(&said);
-    }
-
-    /// The process ends; what was not durable may be lost, unit by unit from the end.
-    fn crash(&mut self) {
-        self.forget_checkpoints();
-        let mut place = self.rng.index(self.checkpoints.len());
-        if self.machine.disk.vault().is_some() {
-            let leaps = [0, 0, 1000, 86_400_000, 10 * 365 * 86_400_000];
-            let leap = *pick(&mut self.rng, &leaps);
-            let wall = match self.rng.index(4) {
-                0 => Time::from_ms(leap),
-                1 => PLAUSIBLE_FROM.plus_ms(leap),
-                _ => self.machine.now.plus_ms(leap),
-            };
-            let (count, now) = self.machine.lose_power(wall);
-            self.machine.now = now;
-            let found = self.checkpoints.iter().position(|(there, _)| *there == count);
-            place = found.expect("what is left are whole events, and all that were durable");
-        }
-        let (count, model) = self.checkpoints[place].clone();
-        self.tally.crashes += 1;
-        self.tally.dropped += self.machine.broker.counters().dropped_in_all();
-        self.note(|| format!("crash: {count} records left"));
-        self.uplinks.clear();
-        self.storage = Storage::Well;
-        for peer in &mut self.peers {
-            peer.loses_connection();
-        }
-        let lost = std::mem::replace(&mut self.model, model);
-        self.model.crashed(self.machine.now, &lost);
-        let said = self.machine.crash(count);
-        self.checkpoints.truncate(place + 1);
-        self.check(&said);
-        self.checkpoints.drain(..place);
     }
 
     fn idle(&mut self) {

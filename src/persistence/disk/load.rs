@@ -37,6 +37,9 @@ type Rows = ReadOnlyTable<&'static [u8], &'static [u8]>;
 /// Takes a record; what does not fit is damage.
 pub(super) type Visit<'v> = dyn FnMut(Record) -> Result<(), Corrupt> + 'v;
 
+/// Takes a key without its first byte, and a value.
+type VisitRow<'v> = dyn FnMut(Take<'_>, &[u8]) -> Result<(), Corrupt> + 'v;
+
 /// A message and how often it was found and should be.
 struct Stored {
     message: Rc<Message>,
@@ -101,11 +104,7 @@ impl Store {
     }
 }
 
-fn sweep(
-    table: &Rows,
-    kind: u8,
-    visit: &mut dyn FnMut(Take<'_>, &[u8]) -> Result<(), Corrupt>,
-) -> Result<(), Failure> {
+fn sweep(table: &Rows, kind: u8, visit: &mut VisitRow<'_>) -> Result<(), Failure> {
     let (start, end) = ([kind], behind(&[kind]));
     for row in table.range(start.as_slice()..end.as_slice()).map_err(medium)? {
         let (key, value) = row.map_err(medium)?;

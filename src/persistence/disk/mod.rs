@@ -174,23 +174,24 @@ impl Store {
 
 /// What the engine says of something that should work.
 fn medium(error: impl Into<redb::Error>) -> Failure {
-    match error.into() {
-        redb::Error::Corrupted(what) => Failure::Refused(format!("the store is damaged: {what}")),
-        other => Failure::Medium(other.to_string()),
+    let error = error.into();
+    if let redb::Error::Corrupted(what) = error {
+        return Failure::Refused(format!("the store is damaged: {what}"));
     }
+    Failure::Medium(error.to_string())
 }
 
 /// What the engine says of a store it does not open.
 fn refusal(error: DatabaseError) -> Failure {
-    match error {
-        DatabaseError::UpgradeRequired(version) => Failure::Refused(format!(
+    if let DatabaseError::UpgradeRequired(version) = error {
+        return Failure::Refused(format!(
             "it is a database of version {version}, which this broker does not read"
-        )),
-        DatabaseError::Storage(StorageError::Io(error))
-            if error.kind() == std::io::ErrorKind::InvalidData =>
-        {
-            Failure::Refused(format!("it is no store of this broker: {error}"))
-        }
-        other => medium(other),
+        ));
     }
+    if let DatabaseError::Storage(StorageError::Io(error)) = &error
+        && error.kind() == std::io::ErrorKind::InvalidData
+    {
+        return Failure::Refused(format!("it is no store of this broker: {error}"));
+    }
+    medium(error)
 }

@@ -116,7 +116,7 @@ impl StoreFile {
         let file = Arc::new(Self::new(path, file));
         let store = file.store().map_err(|failure| told(&file.path, &failure))?;
         fs::rename(&temporary, &file.path).map_err(|error| told(&file.path, &error))?;
-        let directory = file.path.parent().unwrap_or(Path::new("/"));
+        let directory = file.path.parent().unwrap_or_else(|| Path::new("/"));
         let synced = File::open(directory).and_then(|directory| directory.sync_all());
         synced.map_err(|error| told(directory, &error))?;
         Ok((file, store))
