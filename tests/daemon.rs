@@ -3,9 +3,14 @@
 //! Real processes, ended by real signals. Nothing sleeps: the log is read line by line, and its
 //! end is the end of the process.
 
+mod day;
+mod handover;
+mod listeners;
 mod logs;
 mod manager;
 mod process;
+mod reload;
+mod unix;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -43,8 +48,13 @@ impl Daemon {
         Self::spawn(directory.command(configuration))
     }
 
-    pub(crate) fn spawn(mut command: Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    pub(crate) fn spawn(command: Command) -> Self {
+        Self::spawn_with(command, Stdio::null())
+    }
+
+    /// Starts one with this as its standard input.
+    fn spawn_with(mut command: Command, input: impl Into<Stdio>) -> Self {
+        command.stdin(input).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, lines) = channel();
@@ -123,10 +133,16 @@ impl Directory {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// A broker with this configuration, in which DIR is the directory.
-    pub(crate) fn command(&self, configuration: &str) -> Command {
+    /// Writes the configuration, in which DIR is the directory; its path.
+    fn configure(&self, configuration: &str) -> String {
         let file = self.path("conf");
         fs::write(&file, configuration.replace("DIR", self.0.to_str().unwrap())).unwrap();
+        file
+    }
+
+    /// A broker with this configuration, in which DIR is the directory.
+    pub(crate) fn command(&self, configuration: &str) -> Command {
+        let file = self.configure(configuration);
         let mut command = Command::new(PROGRAM);
         command.args(["-c", &file, "-p", "0"]);
         command
@@ -157,12 +173,36 @@ fn is_root() -> bool {
 fn connected(address: SocketAddr, connect: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    introduce(&mut stream, connect);
+    stream
+}
+
+/// Sends a CONNECT and reads the CONNACK.
+fn introduce(stream: &mut (impl Read + Write), connect: &[u8]) {
     stream.write_all(connect).unwrap();
     let mut head = [0; 2];
     stream.read_exact(&mut head).unwrap();
     assert_eq!(head[0], 0x20, "a CONNACK");
     stream.read_exact(&mut vec![0; usize::from(head[1])]).unwrap();
-    stream
+}
+
+/// A CONNECT of MQTT 3.1.1 with a client id of two letters of its own.
+fn connect_as(id: &str) -> Vec<u8> {
+    assert_eq!(id.len(), 2);
+    [&CONNECT_V311[..CONNECT_V311.len() - 2], id.as_bytes()].concat()
+}
+
+/// A port of this machine that nobody has at the moment.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The one line that a broker says which cannot start, and its exit code.
+fn refusal(mut command: Command) -> (Option<i32>, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let line = said.lines().last().unwrap_or_default().to_owned();
+    (output.status.code(), line)
 }
 
 /// The packet that answers another.
@@ -178,8 +218,11 @@ pub(crate) fn answer(address: SocketAddr, packet: &[u8]) -> Vec<u8> {
     answer
 }
 
-fn pings(mut stream: &TcpStream) -> bool {
-    let mut answer = [0; 2];
+fn pings<S>(stream: &S) -> bool
+where
+    for<'a> &'a S: Read + Write,
+{
+    let (mut stream, mut answer) = (stream, [0; 2]);
     stream.write_all(b"\xc0\x00").is_ok() && stream.read_exact(&mut answer).is_ok()
 }
 

@@ -41,7 +41,7 @@ fn accept_protocol_versions() {
     let mut raw = Raw::to(&broker);
     raw.send(v5::connect("d")).packet();
     raw.expect_closed();
-    assert!(broker.log().contains("not spoken here (Unsupported Protocol Version)"));
+    broker.expect_log("not spoken here (Unsupported Protocol Version)");
 }
 
 #[test]
@@ -147,8 +147,7 @@ fn message_size_limit() {
     to.ping();
     assert_eq!(answer(&broker, v5::connect("d").will(0, false, "w", &large)), [0, 0x97]);
     assert_eq!(answer(&broker, v3::connect("d").will(0, false, "w", &large)), [0, 3]);
-    let log = broker.log();
-    assert!(log.contains("are not taken: one has 11 bytes, 10 allowed."), "{log}");
+    broker.expect_log("are not taken: one has 11 bytes, 10 allowed.");
 }
 
 #[test]

@@ -246,14 +246,14 @@ impl Broker {
             self.unretain(source.parts.topic.as_str(), effects);
             return;
         }
-        let message = self.to_retain(source);
+        let message = self.retainable(source);
         self.record(Record::Retained(Rc::clone(&message)), effects);
         self.store.retain(message);
     }
 
     /// The message as it is retained. What has no expiry of its own may be given one; that it
     /// does not have on its way to those who subscribe already, where it may have to wait longer.
-    fn to_retain(&mut self, source: &mut Source<'_>) -> Rc<Message> {
+    fn retainable(&mut self, source: &mut Source<'_>) -> Rc<Message> {
         let minutes = self.options.retain_expiry_interval;
         if minutes == 0 || source.parts.expiry_interval.is_some() {
             return source.keep(&mut self.store);

@@ -147,9 +147,10 @@ impl Broker {
 
     /// Counts a message that a connection never takes.
     pub(super) fn note_never(&mut self, conn: ConnId, why: DropReason) {
-        match why {
-            DropReason::OutsideMount => self.note_outside(conn),
-            why => self.counters.drop_one(why),
+        if why == DropReason::OutsideMount {
+            self.note_outside(conn);
+        } else {
+            self.counters.drop_one(why);
         }
     }
 

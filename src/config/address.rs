@@ -66,7 +66,9 @@ pub(super) fn listener_address(text: &str) -> Result<Address, String> {
     if host.contains('/') {
         return Err("the path of a Unix socket goes with port 0".into());
     }
-    if port == 0 && host.parse::<IpAddr>().is_err() {
+    // The interface behind an address of one link.
+    let address = host.split_once('%').map_or(host, |(address, _)| address);
+    if port == 0 && address.parse::<IpAddr>().is_err() {
         return Err("the path of a Unix socket begins with / or ./".into());
     }
     Ok(Address::Host { host: host.into(), port })

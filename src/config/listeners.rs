@@ -47,7 +47,19 @@ impl Builder<'_> {
                 report.warn(self.raw, draft.at, what);
             }
         }
+        self.tell_unfit(&listeners, report);
         listeners.into_iter().map(|(_, listener)| listener).collect()
+    }
+
+    /// Tells what was said of a listener that means nothing for it.
+    fn tell_unfit(&self, listeners: &[(usize, Listener)], report: &mut Report) {
+        for (section, listener) in listeners {
+            let of_it = self.groups().filter(|(first, _)| self.home(first) == *section);
+            for (first, _) in of_it.filter(|(first, _)| !first.entry.fits(&listener.address)) {
+                let what = format!("{} means nothing for {}", first.name, listener.address);
+                report.warn(self.raw, first.at, &what);
+            }
+        }
     }
 
     /// The one of `port` and `bind_address`, which any option of listeners above all `listener`

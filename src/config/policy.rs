@@ -45,13 +45,15 @@ pub fn policy(config: &Config) -> String {
 #[must_use]
 pub fn differences(old: &Config, new: &Config) -> Vec<String> {
     let mut all = Vec::new();
-    for listener in &old.listeners {
-        if !new.listeners.iter().any(|other| other.is_same_socket(listener)) {
+    let before: Vec<&Listener> = old.listeners.iter().collect();
+    let matched = Listener::matched(&before, &new.listeners);
+    for (number, listener) in before.iter().enumerate() {
+        if !matched.contains(&Some(number)) {
             all.push(format!("listener closes: {}", listener.address));
         }
     }
-    for listener in &new.listeners {
-        let Some(before) = old.listeners.iter().find(|other| other.is_same_socket(listener)) else {
+    for (listener, before) in new.listeners.iter().zip(matched) {
+        let Some(before) = before.map(|number| &old.listeners[number]) else {
             all.push(format!("listener opens: {}", listener.address));
             continue;
         };
@@ -105,10 +107,10 @@ fn is_local(host: &str) -> bool {
 
 /// What an option says of a listener, if it works.
 fn of_listener(entry: &Entry, listener: &Listener) -> Option<String> {
+    let counts =
+        entry.mark == Mark::Works && entry.replaces.is_empty() && entry.fits(&listener.address);
     match entry.place {
-        Place::Listener(access) if entry.mark == Mark::Works && entry.replaces.is_empty() => {
-            Some(entry.shown((access.get)(listener)))
-        }
+        Place::Listener(access) if counts => Some(entry.shown((access.get)(listener))),
         Place::Listener(_) | Place::Broker(_) | Place::Nowhere => None,
     }
 }

@@ -310,12 +310,28 @@ impl Listener {
         }
     }
 
-    /// Whether the two are the same socket, so that a reload keeps it and its connections.
+    /// Whether the two listen in the same way, so that a reload keeps the sockets and their
+    /// connections.
     #[must_use]
     pub fn is_same_socket(&self, other: &Self) -> bool {
-        self.address == other.address
-            && self.bind_interface == other.bind_interface
-            && self.family == other.family
+        let is_unix = matches!(self.address, Address::Unix { .. });
+        let is_same_way =
+            self.bind_interface == other.bind_interface && self.family == other.family;
+        self.address == other.address && (is_unix || is_same_way)
+    }
+
+    /// For each of `new`, its place in `old` if it is there; none is taken twice.
+    #[must_use]
+    pub fn matched(old: &[&Self], new: &[Self]) -> Vec<Option<usize>> {
+        let mut is_taken = vec![false; old.len()];
+        new.iter()
+            .map(|listener| {
+                let is_it = |at: &usize| !is_taken[*at] && old[*at].is_same_socket(listener);
+                let found = (0..old.len()).find(is_it)?;
+                is_taken[found] = true;
+                Some(found)
+            })
+            .collect()
     }
 }
 

@@ -657,6 +657,34 @@ fn the_policy_is_told_in_words() {
     assert!(policy(&fine("")).contains("Everybody on this machine"));
 }
 
+/// Ports have no files, and files no interfaces.
+#[test]
+fn what_means_nothing_for_a_listener_is_told() {
+    let said = warnings(
+        "allow_anonymous 1\nlistener 1\nunix_socket_mode 0600\nlistener 0 /s\n\
+         bind_interface lo\nunix_socket_mode 0600\n",
+    );
+    assert_eq!(
+        said,
+        [
+            "f:3: unix_socket_mode means nothing for port 1 of every address",
+            "f:5: bind_interface means nothing for Unix socket /s",
+        ]
+    );
+    let text = policy(&fine("listener 1\nlistener 0 /s\nunix_socket_mode 0600\n"));
+    let (port, socket) = text.split_once("Unix socket /s").unwrap();
+    assert!(port.contains("(socket_domain)") && !port.contains("(unix_socket_mode)"), "{text}");
+    assert!(socket.contains(": 0600 (unix_socket_mode)") && !socket.contains("(bind_interface)"));
+}
+
+#[test]
+fn an_address_of_one_link_may_name_it() {
+    let config = fine("listener 0 fe80::1%eth0\n");
+    let address = Address::Host { host: "fe80::1%eth0".into(), port: 0 };
+    assert_eq!(config.listeners[0].address, address);
+    assert!(wrong("listener 0 name%eth0\n")[0].contains("the path of a Unix socket"));
+}
+
 /// What a reload tells; what does not work yet is not told, as it changes nothing.
 #[test]
 fn a_reload_tells_what_changes() {
@@ -673,6 +701,22 @@ fn a_reload_tells_what_changes() {
             "listener opens: Unix socket /s",
             "max_keepalive was 7, is no limit",
             "max_queued_messages was 1000, is no limit",
+        ]
+    );
+    // Of several that are alike each is compared with its own.
+    let twins = "listener 0 ::1\nmax_qos 1\nlistener 0 ::1\nmax_qos 0\n";
+    let changed = twins.replace("max_qos 0", "max_qos 2");
+    assert_eq!(differences(&fine(twins), &fine(&changed)), ["port 0 of ::1: max_qos was 0, is 2"]);
+    let gone = fine("user a\npid_file /p\nlistener 1 ::1\nlistener 0 /s\n");
+    let here =
+        fine("user b\nlistener 1 ::1\nbind_interface lo\nlistener 0 /s\nsocket_domain ipv4\n");
+    assert_eq!(
+        differences(&gone, &here),
+        [
+            "listener closes: port 1 of ::1",
+            "listener opens: port 1 of ::1",
+            "pid_file was /p, is none, from the next start on",
+            "user was a, is b, from the next start on",
         ]
     );
 }

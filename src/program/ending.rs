@@ -50,7 +50,7 @@ pub(super) fn failure(settings: &Settings, ending: &Ending) -> Failure {
 
 /// One line without a full stop.
 pub(super) fn describe(settings: &Settings, ending: &Ending) -> String {
-    let Settings { host, port, .. } = settings;
+    let server = &settings.server;
     match ending {
         Ending::Left => "left".into(),
         Ending::Refused(reason, text) => {
@@ -61,19 +61,19 @@ pub(super) fn describe(settings: &Settings, ending: &Ending) -> String {
             let text = text.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
             let name = reason.name();
             let advice = advice(*reason);
-            format!("{host}:{port} refused the connection with code {code}: {name}{text}{advice}")
+            format!("{server} refused the connection with code {code}: {name}{text}{advice}")
         }
         Ending::Disconnected(disconnect) => {
             let text = disconnect.reason_string.as_ref();
             let text = text.map(|text| format!(": {text}")).unwrap_or_default();
             let (code, name) = (disconnect.reason.value(), disconnect.reason.name());
             let advice = advice(disconnect.reason);
-            format!("{host}:{port} ended the connection with code {code}: {name}{text}{advice}")
+            format!("{server} ended the connection with code {code}: {name}{text}{advice}")
         }
-        Ending::Closed => format!("{host}:{port} closed the connection"),
-        Ending::Silent => format!("{host}:{port} does not answer"),
-        Ending::Broken(_, what) => format!("{host}:{port} sent {what}; is it an MQTT server?"),
-        Ending::Garbled(error) => format!("{host}:{port}: {error}; is it an MQTT server?"),
+        Ending::Closed => format!("{server} closed the connection"),
+        Ending::Silent => format!("{server} does not answer"),
+        Ending::Broken(_, what) => format!("{server} sent {what}; is it an MQTT server?"),
+        Ending::Garbled(error) => format!("{server}: {error}; is it an MQTT server?"),
     }
 }
 

@@ -1,28 +1,27 @@
 //! One connection to the server.
 //!
-//! Owns: the socket, the decoder and the bytes that wait to be written. Connecting tries every
+//! Owns: the transport, the decoder and the bytes that wait to be written. Connecting tries every
 //! address of the name in turn; after that nothing blocks.
 //!
 //! Never knows what the bytes mean beyond where packets begin.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::codec::{Decoder, EncodeError, PACKET_MAX, Packet, Version, encode};
 
 use crate::time::Time;
 
 use super::Settings;
+use super::transport::Transport;
 
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Link {
-    socket: TcpStream,
+    transport: Transport,
     pub(super) decoder: Decoder,
     output: BytesMut,
     /// Something could not be written; what there is to read may say why.
@@ -36,25 +35,14 @@ pub(super) struct Link {
 impl Link {
     /// Connects to the first address of the server that answers within `patience` each.
     pub(super) fn open(settings: &Settings, patience: Duration) -> io::Result<Self> {
-        let addresses: Vec<_> =
-            (settings.host.as_str(), settings.port).to_socket_addrs()?.collect();
-        let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in addresses {
-            match connect(address, settings.bind, patience) {
-                Ok(socket) => {
-                    return Ok(Self {
-                        socket,
-                        decoder: Decoder::client(settings.version()),
-                        output: BytesMut::new(),
-                        is_broken: false,
-                        online: None,
-                        packets: 0,
-                    });
-                }
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
+        Ok(Self {
+            transport: Transport::open(&settings.server, patience)?,
+            decoder: Decoder::client(settings.version()),
+            output: BytesMut::new(),
+            is_broken: false,
+            online: None,
+            packets: 0,
+        })
     }
 
     /// Whether the server accepted the connection and nothing came of it.
@@ -82,7 +70,7 @@ impl Link {
     pub(super) fn flush(&mut self) -> bool {
         let before = self.output.len();
         while !self.output.is_empty() {
-            match self.socket.write(&self.output) {
+            match self.transport.write(&self.output) {
                 Ok(n) => self.output.advance(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -101,7 +89,7 @@ impl Link {
     /// Reads into `buffer`; `None` when there is nothing now, 0 when there never will be.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
         loop {
-            match self.socket.read(buffer) {
+            match self.transport.read(buffer) {
                 Ok(n) => return Some(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
@@ -127,15 +115,13 @@ impl Link {
         if self.is_broken {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.socket.set_nonblocking(false)?;
-        self.socket.set_write_timeout(Some(patience))?;
-        self.socket.set_read_timeout(Some(patience))?;
-        self.socket.write_all(&self.output)?;
+        self.transport.block(patience)?;
+        self.transport.write_all(&self.output)?;
         self.output.clear();
-        self.socket.shutdown(std::net::Shutdown::Write)?;
+        self.transport.shutdown_write()?;
         let mut rest = [0; 4096];
         for _ in 0..REST {
-            if self.socket.read(&mut rest)? == 0 {
+            if self.transport.read(&mut rest)? == 0 {
                 break;
             }
         }
@@ -145,19 +131,8 @@ impl Link {
 
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.transport.as_fd()
     }
-}
-
-fn connect(address: SocketAddr, bind: Option<IpAddr>, patience: Duration) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if let Some(ip) = bind {
-        socket.bind(&SocketAddr::new(ip, 0).into())?;
-    }
-    socket.connect_timeout(&address.into(), patience)?;
-    socket.set_tcp_nodelay(true)?; // what belongs together is written together
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
 }
 
 /// The largest packet a server may send.

@@ -19,12 +19,14 @@ mod run;
 mod settings;
 pub mod table;
 mod trace;
+mod transport;
 mod wait;
 
 pub use properties::Properties;
 pub use role::{Role, Step, Todo};
 pub use run::run;
 pub use settings::{Arguments, Settings, check_topic};
+pub use transport::Server;
 
 use std::fmt;
 use std::process::ExitCode;

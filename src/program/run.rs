@@ -103,7 +103,7 @@ impl<R: Role> Runner<'_, R> {
 
     /// Connects; the first attempt has to succeed.
     fn open(&mut self) -> Result<(), Failure> {
-        let Settings { host, port, .. } = self.settings;
+        let server = &self.settings.server;
         match Link::open(self.settings, self.patience()) {
             Ok(link) => {
                 self.link = Some(link);
@@ -113,10 +113,10 @@ impl<R: Role> Runner<'_, R> {
             }
             Err(error) if !self.was_online => Err(Failure::new(
                 UNREACHABLE,
-                format!("cannot connect to {host}:{port}: {error}; -h and -p say where it is"),
+                format!("cannot connect to {server}: {error}; {} where it is", server.options()),
             )),
             Err(error) => {
-                self.say(&format!("cannot connect to {host}:{port}: {error}; trying again"));
+                self.say(&format!("cannot connect to {server}: {error}; trying again"));
                 self.retry_later();
                 Ok(())
             }

@@ -6,7 +6,6 @@
 //! Never connects.
 
 use std::fs;
-use std::net::IpAddr;
 
 use bytes::Bytes;
 use getopts::Matches;
@@ -16,7 +15,7 @@ use crate::client::Options;
 use crate::codec::{Connect, Disconnect, QoS, Version, Will};
 use crate::topic_matcher::Topic;
 
-use super::Properties;
+use super::{Properties, Server};
 
 /// A command line, taken apart.
 #[derive(Debug)]
@@ -106,12 +105,8 @@ fn takes_next(table: &[Opt], word: &str) -> bool {
 pub struct Settings {
     /// Name of the program, before its messages.
     pub program: &'static str,
-    /// Name or address of the server.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// From where to connect.
-    pub bind: Option<IpAddr>,
+    /// Where the server is.
+    pub server: Server,
     /// The client's own options.
     pub client: Options,
     /// The DISCONNECT at the end.
@@ -135,7 +130,6 @@ impl Settings {
         let matches = &arguments.matches;
         let connect = connect(program, arguments, nonce)?;
         let properties = arguments.properties.clone().unwrap_or_default();
-        let bind = cli::value(matches, "A", "an IP address of this machine")?;
         let window: Option<u16> = cli::value(matches, "max-inflight", "a number from 1 to 65535")?;
         if window == Some(0) {
             return Err(Usage("--max-inflight 0: give a number from 1 to 65535".into()));
@@ -147,12 +141,9 @@ impl Settings {
             user_properties: properties.disconnect.clone(),
             ..Disconnect::default()
         };
-        let port = "a number from 1 to 65535";
         Ok(Self {
             program,
-            host: matches.opt_str("host").unwrap_or_else(|| "localhost".into()),
-            port: cli::value(matches, "port", port)?.unwrap_or(1883),
-            bind,
+            server: server(matches)?,
             client,
             disconnect,
             debug: matches.opt_present("debug"),
@@ -166,6 +157,23 @@ impl Settings {
     #[must_use]
     pub const fn version(&self) -> Version {
         self.client.connect.version
+    }
+}
+
+fn server(matches: &Matches) -> Result<Server, Usage> {
+    let Some(path) = matches.opt_str("unix") else {
+        return Ok(Server::Port {
+            host: matches.opt_str("host").unwrap_or_else(|| "localhost".into()),
+            port: cli::value(matches, "port", "a number from 1 to 65535")?.unwrap_or(1883),
+            bind: cli::value(matches, "A", "an IP address of this machine")?,
+        });
+    };
+    let others = [("host", "-h"), ("port", "-p"), ("A", "-A")];
+    match others.iter().find(|(name, _)| matches.opt_present(name)) {
+        Some((_, other)) => Err(Usage(format!(
+            "--unix is a way to the server, and {other} is of another: give one"
+        ))),
+        None => Ok(Server::Unix(path.into())),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::cli::Opt;
 
 const HOST: Opt = Opt::value("h", "host", "HOST", "server to connect to (localhost)");
 const PORT: Opt = Opt::value("p", "port", "PORT", "its port (1883)");
+const UNIX: Opt = Opt::value("", "unix", "PATH", "a Unix socket to connect to, instead of a port");
 const BIND: Opt = Opt::value("A", "", "ADDRESS", "connect from this address of this machine");
 const ID: Opt = Opt::value("i", "id", "ID", "client id (made up; MQTT 5: the server chooses)");
 const ID_PREFIX: Opt = Opt::value("I", "id-prefix", "PREFIX", "client id: PREFIX and process id");
@@ -43,6 +44,7 @@ pub const PRODUCER: &[Opt] = &[
     HOST,
     PORT,
     BIND,
+    UNIX,
     ID,
     ID_PREFIX,
     USERNAME,
@@ -80,6 +82,7 @@ pub const CONSUMER: &[Opt] = &[
     HOST,
     PORT,
     BIND,
+    UNIX,
     ID,
     ID_PREFIX,
     USERNAME,
@@ -130,7 +133,7 @@ message    -t, --topic TOPIC      -m, --message TEXT      -f, --file FILE
            -n, --null-message     an empty message; with -r: clears the topic
            -q, --qos QOS          0, 1 or 2        -r, --retain
            --repeat COUNT         --repeat-delay SECONDS
-server     -h, --host HOST        -p, --port PORT         -A ADDRESS (ours)
+server     -h, --host HOST   -p, --port PORT  -A ADDRESS (ours)  --unix PATH
            -u, --username NAME    -P, --pw PASSWORD       --pw-file FILE
 session    -i, --id ID            -I, --id-prefix PREFIX
            -c, --disable-clean-session  resume the session, leave it behind
@@ -159,7 +162,7 @@ output     -v, --verbose          topic before payload
 end        -C COUNT, -n COUNT     after so many messages
            -W SECONDS             after this time, with status 27
            -E                     when the subscriptions are acknowledged
-server     -h, --host HOST        -p, --port PORT         -A ADDRESS (ours)
+server     -h, --host HOST   -p, --port PORT  -A ADDRESS (ours)  --unix PATH
            -u, --username NAME    -P, --pw PASSWORD       --pw-file FILE
 session    -i, --id ID            -I, --id-prefix PREFIX
            -c, --disable-clean-session  resume the session, leave it behind

@@ -281,7 +281,8 @@ impl Router {
                 let held = Held { node, group: 0 };
                 // [MQTT-3.8.3-3] of 5.0.
                 let is_own = options.no_local && Some(session) == publisher;
-                if !is_own && !(may_hide && self.hides(session, held, topic.as_str().into())) {
+                let hides = || may_hide && self.hides(session, held, topic.as_str().into());
+                if !(is_own || hides()) {
                     matches.found.push(*subscriber);
                 }
             }

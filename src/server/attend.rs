@@ -15,13 +15,18 @@ use super::hub::{Hub, Socket};
 use super::log::Logger;
 use super::notify::{Manager, Status};
 use super::signals::{Request, Signals};
-use crate::broker::{Broker, Options};
+use crate::broker::Broker;
 use crate::persistence::Disk;
 use crate::time::Time;
 
-/// Reads the configuration again; `None` if the old one goes on, because nothing has changed or
-/// because the new one cannot be used. It says so itself.
-pub type Reload = Box<dyn FnMut() -> Option<Options> + Send>;
+/// What signals want of the loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// To stop, so often.
+    pub(super) stops: usize,
+    /// To read the configuration again.
+    pub(super) reload: bool,
+}
 
 /// The loop's other duties.
 pub(super) struct Attendance {
@@ -29,7 +34,6 @@ pub(super) struct Attendance {
     /// Whether a signal has come.
     is_called: bool,
     logger: Option<Logger>,
-    reload: Option<Reload>,
     manager: Option<Manager>,
 }
 
@@ -37,11 +41,10 @@ impl Attendance {
     pub(super) fn new(
         signals: Option<Signals>,
         logger: Option<Logger>,
-        reload: Option<Reload>,
         notifies_manager: bool,
     ) -> Self {
         let manager = if notifies_manager { Manager::from_environment() } else { None };
-        Self { signals, is_called: false, logger, reload, manager }
+        Self { signals, is_called: false, logger, manager }
     }
 
     /// The loop begins; how long it may sleep.
@@ -64,39 +67,35 @@ impl Attendance {
         self.is_called = true;
     }
 
-    /// Does what signals want; how often they want it to stop.
-    pub(super) fn requests<S: Socket, D: Disk>(&mut self, now: Time, hub: &mut Hub<S, D>) -> usize {
+    /// Does what signals want, but for what it takes the loop to do.
+    pub(super) fn requests<S: Socket, D: Disk>(&mut self, hub: &mut Hub<S, D>) -> Wanted {
+        let mut wanted = Wanted::default();
         if !mem::take(&mut self.is_called) {
-            return 0;
+            return wanted;
         }
-        let requests = self.signals.as_mut().map(Signals::drain).unwrap_or_default();
-        let mut stops = 0;
-        for request in requests {
+        for request in self.signals.as_mut().map(Signals::drain).unwrap_or_default() {
             match request {
-                Request::Stop => stops += 1,
-                Request::Reload => self.reload(now, hub),
+                Request::Stop => wanted.stops += 1,
+                Request::Reload => wanted.reload = true,
                 Request::Reopen => self.reopen(),
                 Request::Save if hub.save() => info!("Saving what nobody waits for"),
                 Request::Save => info!("There is nothing to save: state is in memory only"),
                 Request::Tree => hub.broker().log_subscriptions(),
             }
         }
-        stops
+        wanted
     }
 
-    fn reload<S: Socket, D: Disk>(&mut self, now: Time, hub: &mut Hub<S, D>) {
+    /// The loop is about to read the configuration again.
+    pub(super) fn reloading(&self) {
         if let Some(manager) = &self.manager {
             manager.reloading();
         }
         self.reopen();
-        match &mut self.reload {
-            None => info!("There is no configuration to read again"),
-            Some(reload) => {
-                if let Some(options) = reload() {
-                    hub.configure(now, options, None);
-                }
-            }
-        }
+    }
+
+    /// It has, or has tried.
+    pub(super) fn reloaded<S: Socket, D: Disk>(&mut self, now: Time, hub: &Hub<S, D>) {
         if let Some(manager) = &mut self.manager {
             manager.ready(now, status(hub.len(), hub.broker()));
         }

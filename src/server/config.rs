@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::Persistence;
+use super::place::Listening;
 use crate::broker::Options;
 
 /// The port registered for MQTT.
@@ -26,10 +27,18 @@ pub const PORT: u16 = 1883;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Where to listen; port 0 is any free one. At least one.
-    pub listeners: Vec<SocketAddr>,
+    /// Where to listen, by the numbers of the listeners; at least one. (What holds for the clients
+    /// of each stands in the options under the same number.)
+    pub listeners: Vec<Listening>,
     /// Connections at once; one more is accepted and closed. 0 is no limit but the system's.
     pub max_connections: usize,
+    /// Connections at once from one address, of IPv6 from one /64 network; one more is accepted
+    /// and closed. 0 is no limit.
+    pub max_connections_per_address: u32,
+    /// Connections taken in a second; further ones wait in the system's queue. 0 is no limit.
+    pub max_connection_rate: u32,
+    /// Whether what is written leaves at once, instead of waiting for more.
+    pub no_delay: bool,
     /// From accept to a complete CONNECT; then the connection is closed.
     pub connect_timeout: Duration,
     /// How long connections may take their last bytes when the server stops.
@@ -57,8 +66,11 @@ impl ServerConfig {
     pub fn new(address: SocketAddr) -> Self {
         let options = Options::default();
         Self {
-            listeners: vec![address],
+            listeners: vec![address.into()],
             max_connections: 0,
+            max_connections_per_address: 0,
+            max_connection_rate: 0,
+            no_delay: true,
             connect_timeout: Duration::from_millis(options.connect_timeout_ms),
             stop_timeout: Duration::from_secs(5),
             handles_signals: false,

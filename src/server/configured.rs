@@ -1,24 +1,37 @@
 //! From a configuration to a server.
 //!
-//! Owns: what each setting means to the server, where names are looked up, and which settings the
-//! server does not know yet: a configuration with those is refused, never used by half.
+//! Owns: what each setting means to the server, where names are looked up, the numbers of
+//! listeners, and which settings the server does not know yet: a configuration with those is
+//! refused, never used by half.
+//!
+//! A listener keeps its number for as long as it is the same, whatever a reload does to others,
+//! since that number is what its connections are known by. A number that has become free is used
+//! again by a later reload, never by the one that made it free: by then nobody has it any more.
 //!
 //! Never reads a file.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::log::Owner;
+use super::lookup;
+use super::place::{Listening, Place};
 use super::{Persistence, ServerConfig};
 use crate::auth::Anonymous;
 use crate::broker::{ListenerOptions, Options, Overflow};
 use crate::codec::Version;
-use crate::config::{
-    Address, Config, Family, Limits, Listener, LogDest, PersistenceSettings, PersistenceSync,
-    QueueOverflow,
-};
-use crate::persistence::{Policy, Sync};
+use crate::config::{Address, Config, Limits, Listener, LogDest, QueueOverflow};
+
+/// What a configuration means to a server.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) config: ServerConfig,
+    /// Who lets clients in.
+    pub(super) authority: Anonymous,
+    /// The listeners by their numbers; `None` for one that has gone.
+    pub(super) listeners: Vec<Option<Listener>>,
+}
 
 impl ServerConfig {
     /// What `config` asks for that this server cannot do yet; empty if it can do everything.
@@ -31,67 +44,111 @@ impl ServerConfig {
         if config.log.destinations.contains(&LogDest::Topic) {
             lacks.push("log_dest topic is not supported by this build yet".into());
         }
-        for listener in &config.listeners {
-            let origin = &listener.origin;
-            if let Address::Unix { path } = &listener.address {
-                lacks.push(format!(
-                    "{origin}: a Unix socket ({path}) is not supported by this build yet"
-                ));
-            }
-            let first = config.listeners.first();
-            if first.is_some_and(|first| !is_alike(first, listener)) {
-                lacks.push(format!(
-                    "{origin}: listeners that differ in more than address and allow_anonymous \
-                     are not supported by this build yet"
-                ));
-            }
-        }
         lacks
     }
 
     /// The server of a configuration, and who lets its clients in. Names are looked up.
     ///
     /// # Errors
-    /// A name that cannot be looked up, and where it stands.
-    pub fn from_config(config: &Config) -> Result<(Self, Anonymous), String> {
-        let mut all = Self { listeners: Vec::new(), ..Self::default() };
-        let mut open = Vec::new();
-        for listener in &config.listeners {
-            for address in addresses(listener)? {
-                all.listeners.push(address);
-                open.push(listener.allow_anonymous);
-            }
-        }
-        let limits = &config.limits;
-        all.max_connections = limits.global_max_connections as usize;
-        all.connect_timeout = Duration::from_secs(limits.connect_timeout.into());
-        all.options = options(limits);
-        all.persistence = persistence(&config.persistence)?;
-        // All listeners are alike.
-        if let Some(first) = config.listeners.first() {
-            all.options.listeners =
-                vec![Some(Arc::new(listener_options(first))); all.listeners.len()];
-            if first.max_connections > 0 {
-                let most = first.max_connections as usize;
-                let other = all.max_connections;
-                all.max_connections = if other > 0 { other.min(most) } else { most };
-            }
-        }
-        Ok((all, Anonymous::new(open)))
+    /// Names that cannot be looked up, and where they stand.
+    pub fn from_config(config: &Config) -> Result<(Self, Anonymous), Vec<String>> {
+        let Plan { config, authority, .. } = Plan::new(config, &[], None)?;
+        Ok((config, authority))
     }
 }
 
-/// Whether two listeners can be told apart by their addresses only, and by who may connect. A
-/// bound on the connections of one of several is not known yet.
-fn is_alike(first: &Listener, other: &Listener) -> bool {
-    let alike = Listener {
-        origin: other.origin.clone(),
-        address: other.address.clone(),
-        family: other.family,
-        allow_anonymous: other.allow_anonymous,
-        ..first.clone()
+impl Plan {
+    /// What `config` means after `before`, the listeners there are by their numbers. `owner` is
+    /// whom files are given to of which the configuration does not say it.
+    ///
+    /// # Errors
+    /// Names that cannot be looked up, and where they stand.
+    pub(super) fn new(
+        config: &Config,
+        before: &[Option<Listener>],
+        owner: Option<Owner>,
+    ) -> Result<Self, Vec<String>> {
+        let listeners = numbered(before, &config.listeners);
+        let mut problems = Vec::new();
+        let mut listening = Vec::new();
+        for listener in &listeners {
+            let Some(listener) = listener else {
+                listening.push(Listening::default());
+                continue;
+            };
+            let places = places(listener, owner).unwrap_or_else(|problem| {
+                problems.push(problem);
+                Vec::new()
+            });
+            let max_connections = listener.max_connections as usize;
+            listening.push(Listening { places, max_connections });
+        }
+        let persistence = Persistence::of(&config.persistence).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let limits = &config.limits;
+        let mut all = ServerConfig {
+            listeners: listening,
+            max_connections: limits.global_max_connections as usize,
+            max_connections_per_address: limits.max_connections_per_address,
+            max_connection_rate: limits.max_connection_rate,
+            connect_timeout: Duration::from_secs(limits.connect_timeout.into()),
+            no_delay: config.daemon.tcp_nodelay,
+            options: options(limits),
+            persistence,
+            ..ServerConfig::default()
+        };
+        let options = |listener: &Listener| Arc::new(listener_options(listener));
+        all.options.listeners =
+            listeners.iter().map(|listener| listener.as_ref().map(options)).collect();
+        let is_open = |listener: &Option<Listener>| {
+            listener.as_ref().is_some_and(|listener| listener.allow_anonymous)
+        };
+        let authority = Anonymous::new(listeners.iter().map(is_open).collect());
+        Ok(Self { config: all, authority, listeners })
+    }
+}
+
+/// The listeners by their numbers, those that were there before under the ones they had.
+fn numbered(before: &[Option<Listener>], new: &[Listener]) -> Vec<Option<Listener>> {
+    let (numbers, old): (Vec<usize>, Vec<&Listener>) = before
+        .iter()
+        .enumerate()
+        .filter_map(|(number, listener)| Some((number, listener.as_ref()?)))
+        .unzip();
+    let mut all: Vec<Option<Listener>> = vec![None; before.len()];
+    let mut free = (0..before.len()).filter(|number| before[*number].is_none());
+    for (listener, matched) in new.iter().zip(Listener::matched(&old, new)) {
+        let number = matched.map(|place| numbers[place]).or_else(|| free.next());
+        match number {
+            Some(number) => all[number] = Some(listener.clone()),
+            None => all.push(Some(listener.clone())),
+        }
+    }
+    all
+}
+
+/// Every socket of a listener.
+fn places(listener: &Listener, owner: Option<Owner>) -> Result<Vec<Place>, String> {
+    if let Address::Unix { path } = &listener.address {
+        let owner = match &listener.unix_socket_owner {
+            Some(name) => Some(lookup::owner(name).map_err(|what| {
+                format!("{}: unix_socket_owner '{name}': {what}", listener.origin)
+            })?),
+            None => owner,
+        };
+        let path = Path::new(path).into();
+        return Ok(vec![Place::Unix { path, mode: listener.unix_socket_mode.0, owner }]);
+    }
+    let place = |address| {
+        let interface = listener.bind_interface.clone();
+        Place::Tcp { address, interface }
     };
-    alike == *other && (first.max_connections == 0 || first.origin == other.origin)
+    Ok(lookup::addresses(listener)?.into_iter().map(place).collect())
 }
 
 fn listener_options(listener: &Listener) -> ListenerOptions {
@@ -153,79 +210,62 @@ fn options(limits: &Limits) -> Options {
     }
 }
 
-/// Where and when state is stored, if it is.
-fn persistence(settings: &PersistenceSettings) -> Result<Option<Persistence>, String> {
-    if !settings.is_on {
-        return Ok(None);
-    }
-    let location = settings.location.as_deref().unwrap_or(".");
-    // Made absolute now: a daemon goes elsewhere.
-    let path = std::path::absolute(Path::new(location).join(&settings.file));
-    let path = path.map_err(|error| format!("persistence_location {location}: {error}"))?;
-    let count = settings.autosave_interval;
-    let (save_ms, save_records) = match settings.sync {
-        PersistenceSync::Interval(ms) => (ms.into(), 0),
-        PersistenceSync::Always | PersistenceSync::Off if settings.autosave_on_changes => {
-            (0, count as usize)
-        }
-        PersistenceSync::Always | PersistenceSync::Off => (u64::from(count) * 1000, 0),
-    };
-    let sync = match settings.sync {
-        PersistenceSync::Always => Sync::Always,
-        PersistenceSync::Interval(_) => Sync::Interval,
-        PersistenceSync::Off => Sync::Off,
-    };
-    Ok(Some(Persistence { path, policy: Policy { sync, save_ms, save_records } }))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Every address of a listener that its versions of IP allow.
-fn addresses(listener: &Listener) -> Result<Vec<SocketAddr>, String> {
-    let both = |v4: Ipv4Addr, v6: Ipv6Addr, port: u16| {
-        let mut all = vec![SocketAddr::from((v4, port))];
-        // A machine without IPv6 is complete without it, unless it was asked for.
-        if listener.family == Family::Ipv6 || has_ipv6() {
-            all.push(SocketAddr::from((v6, port)));
-        }
-        all
-    };
-    let mut all = match &listener.address {
-        Address::Unix { .. } => Vec::new(),
-        Address::Loopback { port } => both(Ipv4Addr::LOCALHOST, Ipv6Addr::LOCALHOST, *port),
-        Address::Any { port } => both(Ipv4Addr::UNSPECIFIED, Ipv6Addr::UNSPECIFIED, *port),
-        Address::Host { host, port } => look_up(listener, host, *port)?,
-    };
-    all.retain(|address| match listener.family {
-        Family::Both => true,
-        Family::Ipv4 => address.is_ipv4(),
-        Family::Ipv6 => address.is_ipv6(),
-    });
-    if all.is_empty() {
-        let colon = if listener.origin.is_empty() { "" } else { ": " };
-        return Err(format!(
-            "{}{colon}{} has no address of the version socket_domain says",
-            listener.origin, listener.address
-        ));
+    fn listener(port: u16) -> Listener {
+        let address = Address::Host { host: "127.0.0.1".into(), port };
+        Listener { max_connections: port.into(), ..Listener::new(address) }
     }
-    Ok(all)
-}
 
-fn look_up(listener: &Listener, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let found = (host, port).to_socket_addrs().map_err(|error| match listener.origin.as_str() {
-        "" => format!("--host '{host}': give an address or name of this machine ({error})"),
-        origin => {
-            format!("{origin}: '{host}': give an address or name of this machine ({error})")
-        }
-    })?;
-    let mut all: Vec<SocketAddr> = Vec::new();
-    for address in found {
-        if !all.contains(&address) {
-            all.push(address);
-        }
+    fn ports(listeners: &[Option<Listener>]) -> Vec<u32> {
+        listeners
+            .iter()
+            .map(|one| one.as_ref().map_or(0, |listener| listener.max_connections))
+            .collect()
     }
-    Ok(all)
-}
 
-/// Whether this machine has IPv6 at all.
-fn has_ipv6() -> bool {
-    TcpListener::bind((IpAddr::from(Ipv6Addr::LOCALHOST), 0)).is_ok()
+    #[test]
+    fn numbers_stay_and_are_used_again_a_reload_later() {
+        let first = numbered(&[], &[1, 2, 3].map(listener));
+        assert_eq!(ports(&first), [1, 2, 3]);
+        let second = numbered(&first, &[4, 3, 1].map(listener));
+        assert_eq!(ports(&second), [1, 0, 3, 4], "2 has gone in this very moment");
+        let third = numbered(&second, &[5, 4, 3].map(listener));
+        assert_eq!(ports(&third), [0, 5, 3, 4]);
+        let fourth = numbered(&third, &[3, 3, 3].map(listener));
+        assert_eq!(ports(&fourth), [3, 0, 3, 0, 3], "each is one of its own");
+        assert_eq!(ports(&numbered(&fourth, &[])), [0; 5]);
+    }
+
+    #[test]
+    fn each_listener_is_what_its_number_says() {
+        let before = [None, Some(listener(2))];
+        let mut config = crate::config::without_file(&crate::config::Fallback::default());
+        let mut open = listener(3);
+        (open.allow_anonymous, open.max_qos) = (true, crate::codec::QoS::AtMostOnce);
+        config.listeners = vec![listener(2), open, listener(4)];
+        let plan = Plan::new(&config, &before, None).unwrap();
+        let max: Vec<_> = plan.config.listeners.iter().map(|one| one.max_connections).collect();
+        assert_eq!(max, [3, 2, 4]);
+        let options = &plan.config.options;
+        assert_eq!(options.listener(0).unwrap().maximum_qos, crate::codec::QoS::AtMostOnce);
+        assert_eq!(options.listener(1).unwrap().maximum_qos, crate::codec::QoS::ExactlyOnce);
+        config.listeners.remove(0);
+        let plan = Plan::new(&config, &plan.listeners, None).unwrap();
+        assert!(plan.config.listeners[1].is_gone() && plan.config.options.listener(1).is_none());
+    }
+
+    #[test]
+    fn every_name_that_cannot_be_found_is_told() {
+        let nowhere = Address::Host { host: "no.such.name.invalid".into(), port: 5 };
+        let mut config = crate::config::without_file(&crate::config::Fallback::default());
+        let mut socket = Listener::new(Address::Unix { path: "/s".into() });
+        socket.unix_socket_owner = Some("nobody-of-that-name".into());
+        config.listeners = vec![Listener::new(nowhere), listener(1), socket];
+        let problems = ServerConfig::from_config(&config).unwrap_err();
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[1].contains("unix_socket_owner 'nobody-of-that-name': there is no user"));
+    }
 }

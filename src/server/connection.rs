@@ -21,7 +21,7 @@ use crate::codec::Decoder;
 use crate::session::ConnId;
 use crate::transport::Output;
 
-use super::hub::Socket;
+use super::hub::{Seat, Socket};
 
 /// What the hub keeps for each socket. Small: most connections are idle.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Connection<S> {
     pub(super) weighed: u32,
     pub(super) phase: Phase,
     pub(super) flags: Flags,
+    /// What it counts for.
+    pub(super) seat: Seat,
 }
 
 /// How far a connection is on its way out.
@@ -117,7 +119,7 @@ impl Flags {
 }
 
 impl<S: Socket> Connection<S> {
-    pub(super) fn new(socket: S, serial: u32) -> Self {
+    pub(super) fn new(socket: S, serial: u32, seat: Seat) -> Self {
         Self {
             socket,
             serial,
@@ -126,6 +128,7 @@ impl<S: Socket> Connection<S> {
             weighed: 0,
             phase: Phase::Open,
             flags: Flags::WRITABLE,
+            seat,
         }
     }
 

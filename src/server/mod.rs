@@ -8,22 +8,30 @@
 
 mod accept;
 mod attend;
+mod change;
 mod clock;
+pub mod command;
 mod config;
 mod configured;
 mod connection;
+pub mod daemon;
 mod files;
 pub mod hub;
 mod listen;
 pub mod log;
+mod lookup;
 mod notify;
 pub mod options;
+mod pace;
+mod place;
 pub mod process;
+mod reload;
 mod run;
 mod signals;
 #[cfg(test)]
 mod sizes;
 mod storage;
+mod stream;
 
 use std::fmt;
 use std::io;
@@ -31,15 +39,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mio::net::TcpListener;
 use mio::{Poll, Token, Waker};
 
 use crate::session::{AllowAll, Authority};
 
-pub use attend::Reload;
+use accept::Doors;
+use change::Change;
 pub use config::{PORT, ServerConfig};
 pub use files::Disk;
+use listen::{Entrance, Opener};
 pub use notify::{Inherited, inherited};
+pub use place::{Listening, Place};
+use reload::Reloader;
 use signals::Signals;
 pub use storage::Persistence;
 
@@ -57,7 +68,8 @@ pub struct Server {
     config: ServerConfig,
     authority: Box<dyn Authority + Send>,
     logger: Option<log::Logger>,
-    reload: Option<Reload>,
+    inherited: Vec<Inherited>,
+    reloader: Option<Reloader>,
 }
 
 /// A broker that listens, and answers once it [runs](Self::run).
@@ -80,13 +92,14 @@ pub struct Server {
 pub struct BoundServer {
     config: ServerConfig,
     authority: Box<dyn Authority + Send>,
-    listeners: Vec<TcpListener>,
+    doors: Doors<Entrance>,
+    opener: Opener,
     addresses: Vec<SocketAddr>,
     poll: Poll,
     stop: Arc<Stop>,
     signals: Option<Signals>,
     logger: Option<log::Logger>,
-    reload: Option<Reload>,
+    reloader: Option<Reloader>,
 }
 
 /// Stops a server, from any thread.
@@ -104,8 +117,10 @@ struct Stop {
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
-/// Of the first listener; connections come after the last.
+/// Of the first listening socket.
 const LISTENERS: usize = 2;
+/// Of the connection in the first slot.
+const CONNECTIONS: usize = LISTENERS + change::SOCKETS_MAX;
 
 impl Server {
     /// A broker with the defaults: port 1883 of every IPv4 address of the machine, everybody may
@@ -118,7 +133,8 @@ impl Server {
     /// A broker with this configuration, to which everybody may connect.
     #[must_use]
     pub fn new(config: ServerConfig) -> Self {
-        Self { config, authority: Box::new(AllowAll), logger: None, reload: None }
+        let authority = Box::new(AllowAll);
+        Self { config, authority, logger: None, inherited: Vec::new(), reloader: None }
     }
 
     /// Lets `authority` decide who may connect and who may do what.
@@ -137,53 +153,65 @@ impl Server {
         self
     }
 
-    /// Calls `reload` in the loop when SIGHUP comes, if the server handles signals.
+    /// Serves by these sockets where a listener has their address or path, instead of opening
+    /// others.
     #[must_use]
-    pub fn on_reload(mut self, reload: Reload) -> Self {
-        self.reload = Some(reload);
+    pub fn inherited(mut self, sockets: Vec<Inherited>) -> Self {
+        self.inherited = sockets;
         self
     }
 
     /// The first address it is going to listen on; port 0 stands for any free one.
     ///
     /// # Panics
-    /// If the configuration has no listener.
+    /// If the configuration has no listener with a port.
     #[must_use]
     pub fn bind_addr(&self) -> SocketAddr {
-        *self.config.listeners.first().expect("a server listens somewhere")
+        let mut places = self.config.listeners.iter().flat_map(|listening| &listening.places);
+        places.find_map(Place::address).expect("a server listens somewhere")
     }
 
     /// Begins to listen.
     ///
     /// # Errors
     /// If an address cannot be listened on, which the error names; if the configuration has no
-    /// address; if the system gives no poll.
+    /// address; if a socket was handed over that no listener wants; if the system gives no poll.
     pub fn bind(self) -> io::Result<BoundServer> {
-        if self.config.listeners.is_empty() {
+        let Self { mut config, authority, logger, inherited, reloader } = self;
+        if config.listeners.iter().all(Listening::is_gone) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address"));
         }
+        // Who adds a listener has not thought of its options: they are those of the first.
+        let first = config.options.listeners.first().cloned().flatten();
+        config.options.listeners.resize(config.listeners.len(), first);
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for address in &self.config.listeners {
-            let listener = listen::listen(*address).map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-            })?;
-            addresses.push(listener.local_addr()?);
-            listeners.push(listener);
+        let mut opener = Opener::new(inherited, config.no_delay);
+        if let Some(left_over) = opener.left_over(&config.listeners).into_iter().next() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, left_over));
         }
-        let signals = if self.config.handles_signals { Some(Signals::new()?) } else { None };
+        let mut doors = Doors::new(config.max_connection_rate);
+        let (listeners, no_delay) = (&config.listeners, config.no_delay);
+        let registry = poll.registry();
+        Change::prepare(&mut doors, &mut opener, registry, listeners, no_delay)
+            .map_err(|mut problems| {
+                let first = problems.swap_remove(0);
+                io::Error::new(first.kind, first.what)
+            })?
+            .adopt(&mut doors, registry);
+        let addresses = doors.iter().filter_map(|(_, _, door)| door.address()).collect();
+        let signals = if config.handles_signals { Some(Signals::new()?) } else { None };
         Ok(BoundServer {
-            config: self.config,
-            authority: self.authority,
-            listeners,
+            config,
+            authority,
+            doors,
+            opener,
             addresses,
             poll,
             stop: Arc::new(Stop { requests: AtomicUsize::new(0), waker }),
             signals,
-            logger: self.logger,
-            reload: self.reload,
+            logger,
+            reloader,
         })
     }
 
@@ -200,10 +228,10 @@ impl BoundServer {
     /// The first address it listens on, with the real port.
     ///
     /// # Panics
-    /// Never: it listens somewhere.
+    /// If it listens on Unix sockets only.
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
-        *self.addresses.first().expect("it was bound to at least one")
+        *self.addresses.first().expect("it listens on a port")
     }
 
     /// All addresses it listens on, with the real ports.

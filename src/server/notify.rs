@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
+use socket2::SockRef;
 
 use crate::time::Time;
 
@@ -141,6 +142,13 @@ pub fn inherited() -> io::Result<Vec<Inherited>> {
                 None => continue,
             },
         };
+        let is_listener = match &socket {
+            Inherited::Tcp(socket) => SockRef::from(socket).is_listener()?,
+            Inherited::Unix(socket) => SockRef::from(socket).is_listener()?,
+        };
+        if !is_listener {
+            return Err(io::Error::other("one of them does not listen"));
+        }
         all.push(socket);
     }
     Ok(all)

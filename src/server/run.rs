@@ -1,80 +1,81 @@
 //! The loop: poll, accept, turn.
 //!
-//! Owns: the poll and what its tokens mean, and how a server stops. Every socket is registered
-//! once, for reading and writing, edge-triggered; from then on the hub remembers.
+//! Owns: the poll and what its tokens mean, who finds a place, and how a server stops or goes by
+//! another configuration. Every socket is registered once, for reading and writing,
+//! edge-triggered; from then on the hub remembers.
 //!
 //! Never sleeps but in the poll, and never wakes without a reason: no tick, no timeout but the
 //! next deadline.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use log::{info, warn};
+use log::{error, info, warn};
 use mio::event::Event;
-use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token};
 
+use crate::broker::Options;
 use crate::broker::target::CONNECTION;
 use crate::persistence::{Disk, Memory};
 use crate::session::Peer;
 use crate::time::Time;
 
-use super::accept::Doors;
+use super::accept::{Doors, Full};
 use super::attend::Attendance;
+use super::change::Change;
 use super::clock::Clock;
-use super::hub::{Hub, Readiness, Socket};
+use super::hub::{Hub, Readiness};
+use super::listen::{self, Entrance, Opener};
+use super::reload::Reloader;
 use super::storage::{Keeping, Opened};
-use super::{BoundServer, LISTENERS, SIGNALS, Stop, WAKER, listen};
-
-impl Socket for TcpStream {
-    fn shutdown_write(&mut self) -> io::Result<()> {
-        self.shutdown(Shutdown::Write)
-    }
-}
+use super::stream::ClientSocket;
+use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER};
 
 /// Events taken from one poll at the most; what does not fit comes with the next.
 const EVENTS: usize = 1024;
 
 /// A server that runs.
 struct Running {
-    hub: Hub<TcpStream, Keeping>,
+    hub: Hub<ClientSocket, Keeping>,
     clock: Clock,
-    doors: Doors<TcpListener>,
-    /// Of the listeners.
-    ports: Vec<u16>,
+    doors: Doors<Entrance>,
+    opener: Opener,
+    bounds: Bounds,
     attendance: Attendance,
+    reloader: Option<Reloader>,
     stop: Arc<Stop>,
     /// How many signals have asked it to stop.
     signalled: usize,
     /// When it ends although connections are left; set by the first request to stop.
     stop_by: Option<Time>,
     stop_timeout: Duration,
-    max_connections: usize,
-    /// Token of the connection in slot 0.
-    first: usize,
+}
+
+/// How many connections there may be; 0 is no limit.
+struct Bounds {
+    all: usize,
+    /// From one address.
+    address: u32,
+    /// By the number of the listener.
+    listeners: Vec<usize>,
 }
 
 pub(super) fn run(server: BoundServer) -> io::Result<()> {
-    let BoundServer { config, authority, mut listeners, mut poll, stop, .. } = server;
-    let BoundServer { mut signals, logger, reload, addresses, .. } = server;
+    let BoundServer { mut config, authority, doors, opener, mut poll, stop, .. } = server;
+    let BoundServer { mut signals, logger, reloader, .. } = server;
     listen::raise_file_limit();
-    let registry = poll.registry();
     if let Some(signals) = &mut signals {
-        signals.register(registry, SIGNALS)?;
+        signals.register(poll.registry(), SIGNALS)?;
     }
-    for (number, listener) in listeners.iter_mut().enumerate() {
-        registry.register(listener, Token(LISTENERS + number), Interest::READABLE)?;
-    }
-    let mut options = config.options;
-    options.connect_timeout_ms =
-        u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX);
+    let bounds = Bounds::of(&config);
     let seed = config.seed.unwrap_or_else(system_seed);
     let mut clock = Clock::start();
-    let mut hub = Hub::new(options, authority, Keeping::Memory(Memory::default()), seed);
+    let keeping = Keeping::Memory(Memory::default());
+    let mut hub = Hub::new(options(&mut config), authority, keeping, seed);
+    hub.count_addresses(bounds.address > 0);
     if let Some(persistence) = &config.persistence {
         let opened = Opened::open(persistence)?;
         clock.set(opened.load(clock.now(), &mut hub, Arc::clone(&stop))?);
@@ -82,21 +83,29 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     let mut running = Running {
         hub,
         clock,
-        first: LISTENERS + listeners.len(),
-        doors: Doors::new(listeners),
-        ports: addresses.iter().map(SocketAddr::port).collect(),
-        attendance: Attendance::new(signals, logger, reload, config.notifies_manager),
+        doors,
+        opener,
+        bounds,
+        attendance: Attendance::new(signals, logger, config.notifies_manager),
+        reloader,
         stop,
         signalled: 0,
         stop_by: None,
         stop_timeout: config.stop_timeout,
-        max_connections: config.max_connections,
     };
     let end = running.run(&mut poll);
     let saved = running.hub.disk_mut().finish(running.clock.now());
     let end = end.and(saved);
     log::logger().flush();
     end
+}
+
+/// Takes the options of the broker out of those of the server.
+fn options(config: &mut ServerConfig) -> Options {
+    let mut options = std::mem::take(&mut config.options);
+    options.connect_timeout_ms =
+        u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX);
+    options
 }
 
 /// A number no peer can guess: the standard library takes it from the system for its maps.
@@ -120,7 +129,11 @@ impl Running {
                 self.notice(event);
             }
             self.accept(now, poll.registry());
-            self.signalled += self.attendance.requests(now, &mut self.hub);
+            let wanted = self.attendance.requests(&mut self.hub);
+            self.signalled += wanted.stops;
+            if wanted.reload {
+                self.reload(now, poll.registry());
+            }
             if self.is_done(now) {
                 return Ok(());
             }
@@ -144,7 +157,7 @@ impl Running {
         match event.token() {
             WAKER => {}
             SIGNALS => self.attendance.notice(),
-            Token(number) if number < self.first => self.doors.ready(number - LISTENERS),
+            Token(number) if number < CONNECTIONS => self.doors.ready(number - LISTENERS),
             Token(number) => {
                 let readiness = Readiness {
                     readable: event.is_readable(),
@@ -152,31 +165,84 @@ impl Running {
                     ended: event.is_read_closed(),
                     failed: event.is_error(),
                 };
-                self.hub.ready(number - self.first, readiness);
+                self.hub.ready(number - CONNECTIONS, readiness);
             }
         }
     }
 
     fn accept(&mut self, now: Time, registry: &Registry) {
-        let Self { hub, doors, first, max_connections, ports, .. } = self;
+        let Self { hub, doors, bounds, .. } = self;
         let gone = hub.buried();
-        let mut seat = |mut stream: TcpStream, peer: Peer| {
-            if *max_connections > 0 && hub.len() >= *max_connections {
-                return false;
-            }
-            let token = Token(*first + hub.next_slot());
+        let mut seat = |door: &Entrance, mut stream: ClientSocket, peer: Peer| {
+            bounds.check(hub, &peer)?;
+            let token = Token(CONNECTIONS + hub.next_slot());
             let interest = Interest::READABLE | Interest::WRITABLE;
             match registry.register(&mut stream, token, interest) {
                 Ok(()) => {
-                    let port = ports.get(usize::from(peer.listener)).copied().unwrap_or_default();
-                    info!(target: CONNECTION, "New connection from {peer} on port {port}.");
+                    greet(door, &peer);
                     hub.accept(now, stream, peer);
                 }
                 Err(error) => warn!("Cannot take the connection from {peer}: {error}"),
             }
-            true
+            Ok(())
         };
         doors.accept(now, gone, &mut seat);
+    }
+
+    /// Reads the configuration again and goes by it, if all of it can be had.
+    fn reload(&mut self, now: Time, registry: &Registry) {
+        if self.stop_by.is_some() {
+            return info!("The configuration is not read again: the broker is stopping");
+        }
+        self.attendance.reloading();
+        match self.renew(now, registry) {
+            Ok(()) => {}
+            Err(problems) => {
+                for problem in &problems {
+                    error!("{problem}");
+                }
+                error!(
+                    "The configuration cannot be used, {} errors; the one before goes on",
+                    problems.len()
+                );
+            }
+        }
+        self.attendance.reloaded(now, &self.hub);
+    }
+
+    fn renew(&mut self, now: Time, registry: &Registry) -> Result<(), Vec<String>> {
+        let Self { reloader, doors, opener, hub, .. } = self;
+        let Some(reloader) = reloader else {
+            info!("There is no configuration to read again");
+            return Ok(());
+        };
+        let mut renewal = reloader.read()?;
+        let ServerConfig { listeners, no_delay, .. } = &renewal.plan.config;
+        let mut problems = std::mem::take(&mut renewal.problems);
+        let change = match Change::prepare(doors, opener, registry, listeners, *no_delay) {
+            Ok(change) if problems.is_empty() => change,
+            Ok(change) => {
+                change.undo(doors, opener, registry);
+                return Err(problems);
+            }
+            Err(refusals) => {
+                problems.extend(refusals.into_iter().map(|refusal| refusal.what));
+                return Err(problems);
+            }
+        };
+        let (plan, mut changes) = reloader.adopt(renewal);
+        changes = changes.max(change.len());
+        change.adopt(doors, registry);
+        let mut config = plan.config;
+        self.bounds = Bounds::of(&config);
+        doors.set_rate(config.max_connection_rate);
+        hub.count_addresses(self.bounds.address > 0);
+        hub.configure(now, options(&mut config), Some(Box::new(plan.authority)));
+        match changes {
+            0 => info!("Configuration read again: nothing has changed"),
+            count => info!("Configuration read again: {count} changes"),
+        }
+        Ok(())
     }
 
     /// Begins to stop if it was asked to; says whether it has to end now.
@@ -190,7 +256,7 @@ impl Running {
             None if requests == 1 => {
                 let grace = u64::try_from(self.stop_timeout.as_millis()).unwrap_or(u64::MAX);
                 self.stop_by = Some(now.plus_ms(grace));
-                self.doors = Doors::new([]); // Nobody new is let in.
+                self.doors = Doors::new(0); // Nobody new is let in.
                 self.attendance.stopping();
                 self.hub.stop(now);
                 false
@@ -198,5 +264,45 @@ impl Running {
             None => false,
             Some(by) => now >= by,
         }
+    }
+}
+
+impl Bounds {
+    fn of(config: &ServerConfig) -> Self {
+        let listeners = config.listeners.iter().map(|listening| listening.max_connections);
+        Self {
+            all: config.max_connections,
+            address: config.max_connections_per_address,
+            listeners: listeners.collect(),
+        }
+    }
+
+    /// Whether one more may come from `peer`.
+    fn check(&self, hub: &Hub<ClientSocket, Keeping>, peer: &Peer) -> Result<(), Full> {
+        let is_over = |count: usize, most: usize| most > 0 && count >= most;
+        let most = self.listeners.get(usize::from(peer.listener)).copied().unwrap_or(0);
+        if is_over(hub.len(), self.all) {
+            return Err(Full::All);
+        }
+        if is_over(hub.len_of(peer.listener), most) {
+            return Err(Full::Listener);
+        }
+        match peer.address {
+            Some(address) if self.address > 0 && hub.len_from(address.ip()) >= self.address => {
+                Err(Full::Address)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Says who has come and where.
+fn greet(door: &Entrance, peer: &Peer) {
+    match door.address() {
+        Some(address) => {
+            let port = address.port();
+            info!(target: CONNECTION, "New connection from {peer} on port {port}.");
+        }
+        None => info!(target: CONNECTION, "New connection from {peer} on {door}."),
     }
 }

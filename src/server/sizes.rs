@@ -9,9 +9,8 @@
 
 use std::rc::Rc;
 
-use mio::net::TcpStream;
-
 use super::connection::Connection;
+use super::stream::ClientSocket;
 use crate::broker::{Broker, Effect, MessageRef, Target};
 use crate::codec::{Decoder, Incoming};
 use crate::message::{Delivery, Message, Parts};
@@ -24,7 +23,7 @@ use crate::transport::Output;
 type Row = (&'static str, usize, usize);
 
 const CONNECTION: &[Row] = &[
-    ("connection, of the loop", size_of::<Connection<TcpStream>>(), 104),
+    ("connection, of the loop", size_of::<Connection<ClientSocket>>(), 104),
     ("  decoder, in it", size_of::<Decoder>(), 40),
     ("  output, in it", size_of::<Output>(), 32),
     ("link, of the broker", Broker::LINK_BYTES, 168),

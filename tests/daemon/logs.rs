@@ -9,7 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{TryRecvError, channel};
 
-use super::{CONNECT_V5, CONNECT_V311, Daemon, Directory, PROGRAM, connected, pings, rest, until};
+use super::{
+    CONNECT_V5, CONNECT_V311, Daemon, Directory, PROGRAM, connected, introduce, pings, rest, until,
+};
 
 /// Lines as the manual page has them: what is in capitals differs from line to line.
 fn documented() -> Vec<String> {
@@ -28,7 +30,8 @@ fn documented() -> Vec<String> {
 
 /// Whether a line is one of `form`: words of capitals stand for anything.
 fn is_of(form: &str, line: &str) -> bool {
-    let words = ["ADDRESS", "PORT", "ID", "USER", "WHAT", "REASON", "COUNT", "FILTER", "TOPIC"];
+    let words =
+        ["ADDRESS", "PORT", "PATH", "ID", "USER", "WHAT", "REASON", "COUNT", "FILTER", "TOPIC"];
     let words =
         [&words[..], &["VERSION", "CLEAN", "SECS", "QOS", "PACKET", "FLAGS", "NAME"]].concat();
     let mut rest = line;
@@ -55,7 +58,8 @@ fn is_of(form: &str, line: &str) -> bool {
 fn busy() -> String {
     let directory = Directory::new();
     let configuration = "user root\nlog_type all\nlog_dest file DIR/log\nlog_dest stderr\n\
-        log_timestamp false\nmax_queued_messages 1\n";
+        log_timestamp false\nmax_queued_messages 1\nallow_anonymous true\n\
+        listener 0 127.0.0.1\nlistener 0 DIR/socket\n";
     let daemon = Daemon::configured(&directory, configuration);
     let address = daemon.address();
     // Comes with a user name, subscribes, unsubscribes and says good-bye.
@@ -69,6 +73,11 @@ fn busy() -> String {
     // Goes without a word.
     drop(connected(address, CONNECT_V311));
     daemon.line_with("v3 [127.0.0.1:");
+    // Comes by a file.
+    let mut local = UnixStream::connect(directory.path("socket")).unwrap();
+    introduce(&mut local, CONNECT_V311);
+    drop(local);
+    daemon.line_with("Client v3 [local]");
     // Is replaced by its like.
     let first = connected(address, CONNECT_V5);
     let second = connected(address, CONNECT_V5);
@@ -88,7 +97,9 @@ fn busy() -> String {
     daemon.line_with("Subscription tree");
     daemon.signal("TERM");
     assert_eq!(daemon.ended(), Some(0));
-    directory.read("log")
+    // Who comes by a file has `local` for an address, as the page says.
+    let log = directory.read("log");
+    log.replace("from local as", "from 0.0.0.0:0 as").replace("[local]", "[0.0.0.0:0]")
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::time::Instant;
 use std::{env, fs, process, thread};
 
 use super::raw::PATIENCE;
@@ -122,6 +123,17 @@ impl Broker {
     /// What it logged lately.
     pub(crate) fn log(&self) -> String {
         self.process.as_ref().map_or_else(String::new, |process| process.log(""))
+    }
+
+    /// Waits until it has logged this; it writes before it answers, but somebody has to read it.
+    #[track_caller]
+    #[expect(clippy::disallowed_methods, reason = "a test that waits must end")]
+    pub(crate) fn expect_log(&self, text: &str) {
+        let begin = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begin.elapsed() < PATIENCE, "'{text}' is not in\n{}", self.log());
+            thread::yield_now();
+        }
     }
 
     /// What it logged lately of the client on this port.

@@ -58,8 +58,7 @@ pub(super) const PROCESS: &[Entry] = &[
     .at(in_broker!(daemon.sys_interval))
     .mark(Mark::Warns("this build publishes no statistics yet")),
     Entry::new(Global, "set_tcp_nodelay", Flag, "true", "whether small packets leave at once")
-        .at(in_broker!(daemon.tcp_nodelay))
-        .mark(Mark::Warns("packets always leave at once")),
+        .at(in_broker!(daemon.tcp_nodelay)),
     Entry::new(Global, "enable_control_api", Flag, "false", "the topics below $CONTROL")
         .mark(CONTROL),
 ];

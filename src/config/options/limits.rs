@@ -77,8 +77,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "connections from one address at once",
     )
-    .at(in_broker!(limits.max_connections_per_address))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_connections_per_address)),
     Entry::new(
         Global,
         "max_connection_rate",
@@ -86,8 +85,7 @@ pub(super) const LIMITS: &[Entry] = &[
         "no limit",
         "connections taken in a second",
     )
-    .at(in_broker!(limits.max_connection_rate))
-    .mark(TO_COME),
+    .at(in_broker!(limits.max_connection_rate)),
     Entry::new(
         Global,
         "max_message_rate",

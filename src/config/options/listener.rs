@@ -9,9 +9,6 @@ use super::Scope::{File, Listener};
 use super::general::{PROXY, WEBSOCKET};
 use super::{Entry, Mark, in_listener};
 
-/// Settings that the server does not know yet.
-const TO_COME: Mark = Mark::Later("further settings of listeners");
-
 const fn topic_aliases(name: &'static str, says: &'static str) -> Entry {
     let kind = Number { min: 0, max: u16::MAX as u64, unit: "aliases" };
     Entry::new(Listener, name, kind, "10", says)
@@ -43,8 +40,7 @@ pub(super) const LISTENERS: &[Entry] = &[
     )
     .instead("listener PORT ADDRESS"),
     Entry::new(Listener, "bind_interface", Text, "none", "the one network interface to listen on")
-        .at(in_listener!(bind_interface))
-        .mark(TO_COME),
+        .at(in_listener!(bind_interface)),
     Entry::new(
         Listener,
         "socket_domain",
@@ -55,8 +51,7 @@ pub(super) const LISTENERS: &[Entry] = &[
     .at(in_listener!(family)),
     Entry::new(Listener, "unix_socket_mode", Mode, "0660", "mode of the file of a Unix socket")
         .at(in_listener!(unix_socket_mode))
-        .needs_listener()
-        .mark(TO_COME),
+        .needs_listener(),
     Entry::new(
         Listener,
         "unix_socket_owner",
@@ -65,8 +60,7 @@ pub(super) const LISTENERS: &[Entry] = &[
         "who owns the file of a Unix socket",
     )
     .at(in_listener!(unix_socket_owner))
-    .needs_listener()
-    .mark(TO_COME),
+    .needs_listener(),
     Entry::new(
         Listener,
         "max_connections",

@@ -15,7 +15,7 @@ mod listener;
 mod log;
 mod tls;
 
-use super::settings::{Config, Listener};
+use super::settings::{Address, Config, Listener};
 use super::value::Setting;
 
 /// One option.
@@ -305,6 +305,17 @@ impl Entry {
                 name.len() > stem.len() && name.starts_with(stem)
             }),
             None => self.names().any(|known| known == name),
+        }
+    }
+
+    /// Whether it means anything for a listener at this address.
+    #[must_use]
+    pub fn fits(&self, address: &Address) -> bool {
+        let is_unix = matches!(address, Address::Unix { .. });
+        match self.name {
+            "unix_socket_mode" | "unix_socket_owner" => is_unix,
+            "bind_interface" | "socket_domain" => !is_unix,
+            _ => true,
         }
     }
 

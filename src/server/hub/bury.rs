@@ -58,6 +58,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             }
             let connection = self.connections.remove(slot as usize);
             self.broker.gauge().release(Kind::Output, connection.weighed as usize);
+            self.census.leave(connection.seat);
             self.buried += 1;
             if crowd::has_left(self.connections.len(), self.connections.capacity()) {
                 self.shrink();

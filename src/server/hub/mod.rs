@@ -25,6 +25,7 @@
 //! Never opens a socket, asks a clock, or waits.
 
 mod bury;
+mod census;
 mod perform;
 mod read;
 mod store;
@@ -39,13 +40,16 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::broker::{Broker, Effects, Event, Options, Storage, Verdict};
-use crate::codec::{self, Limits, ReasonCode};
+use crate::codec::{Limits, ReasonCode};
 use crate::persistence::{Disk, Seq};
 use crate::session::{Authority, ConnId, Peer};
 use crate::time::Time;
 use crate::transport::Pool;
 
 use super::connection::{Connection, Flags, Phase};
+use census::Census;
+pub(super) use census::Seat;
+use perform::limits;
 
 /// A stream socket that does not block.
 ///
@@ -100,6 +104,7 @@ pub struct Hub<S, D> {
     /// When the pool is looked at next, if it holds anything worth it.
     trim_at: Option<Time>,
     limits: Limits,
+    census: Census,
     /// Charged bytes from which a connection is flushed without waiting for the write phase.
     flush_from: usize,
     durable: Seq,
@@ -132,13 +137,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// A server without connections. `seed` is to be unpredictable to peers.
     #[must_use]
     pub fn new(options: Options, authority: Box<dyn Authority>, disk: D, seed: u64) -> Self {
-        let limits = Limits {
-            packet: match options.max_packet_size {
-                0 => codec::PACKET_MAX,
-                max => max as usize,
-            },
-            connect: options.max_connect_size as usize,
-        };
         Self {
             disk,
             connections: Slab::new(),
@@ -154,7 +152,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             effects: None,
             pool: Pool::new(),
             trim_at: None,
-            limits,
+            limits: limits(&options),
+            census: Census::new(seed),
             flush_from: options.room as usize / 2,
             durable: Seq(0),
             told: (Seq(0), Storage::Well),
@@ -200,7 +199,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// With more than 2^32 connections.
     pub fn accept(&mut self, now: Time, socket: S, peer: Peer) -> ConnId {
         self.serial = self.serial.wrapping_add(1);
-        let slot = self.connections.insert(Connection::new(socket, self.serial));
+        let seat = self.census.enter(&peer);
+        let slot = self.connections.insert(Connection::new(socket, self.serial, seat));
         let slot = u32::try_from(slot).expect("fewer than 2^32 sockets");
         let conn = ConnId { slot, serial: self.serial };
         log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);

@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use crate::broker::{Effect, Effects, Event, MessageRef, Options, Outgoing, Target};
-use crate::codec::{Decoder, PublishRef};
+use crate::codec::{self, Decoder, Limits, PublishRef};
 use crate::message::Message;
 use crate::persistence::{Disk, Seq};
 use crate::session::{Authority, ConnId};
@@ -23,13 +23,15 @@ use super::{Flags, Hub, LEAVE_MS, Phase, Socket};
 const SHARED_ALONE_FROM: usize = 16 << 10;
 
 impl<S: Socket, D: Disk> Hub<S, D> {
-    /// The configuration was read again: the broker goes by the new one.
+    /// The configuration was read again: hub and broker go by the new one.
     pub fn configure(
         &mut self,
         now: Time,
         options: Options,
         authority: Option<Box<dyn Authority>>,
     ) {
+        self.limits = limits(&options);
+        self.flush_from = options.room as usize / 2;
         self.tell(now, Event::Configured { options: Box::new(options), authority });
     }
 
@@ -188,5 +190,16 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             }
             Phase::Flushing | Phase::Shut | Phase::Dead => {}
         }
+    }
+}
+
+/// The bounds of packets that the options set.
+pub(super) fn limits(options: &Options) -> Limits {
+    Limits {
+        packet: match options.max_packet_size {
+            0 => codec::PACKET_MAX,
+            max => max as usize,
+        },
+        connect: options.max_connect_size as usize,
     }
 }

@@ -14,15 +14,16 @@ mod file;
 mod thread;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::{error, info};
 
 use super::Stop;
 use super::hub::{Hub, Socket};
+use crate::config::{PersistenceSettings, PersistenceSync};
 use crate::persistence::{
-    Disk, Journal, Keeper, Memory, Policy, Record, Seq, Stamp, Storage, Store,
+    Disk, Journal, Keeper, Memory, Policy, Record, Seq, Stamp, Storage, Store, Sync,
 };
 use crate::time::Time;
 
@@ -36,6 +37,33 @@ pub struct Persistence {
     pub path: PathBuf,
     /// When records are made durable.
     pub policy: Policy,
+}
+
+impl Persistence {
+    /// Where and when state is stored, if it is.
+    pub(super) fn of(settings: &PersistenceSettings) -> Result<Option<Self>, String> {
+        if !settings.is_on {
+            return Ok(None);
+        }
+        let location = settings.location.as_deref().unwrap_or(".");
+        // Made absolute now: a daemon goes elsewhere.
+        let path = std::path::absolute(Path::new(location).join(&settings.file));
+        let path = path.map_err(|error| format!("persistence_location {location}: {error}"))?;
+        let count = settings.autosave_interval;
+        let (save_ms, save_records) = match settings.sync {
+            PersistenceSync::Interval(ms) => (ms.into(), 0),
+            PersistenceSync::Always | PersistenceSync::Off if settings.autosave_on_changes => {
+                (0, count as usize)
+            }
+            PersistenceSync::Always | PersistenceSync::Off => (u64::from(count) * 1000, 0),
+        };
+        let sync = match settings.sync {
+            PersistenceSync::Always => Sync::Always,
+            PersistenceSync::Interval(_) => Sync::Interval,
+            PersistenceSync::Off => Sync::Off,
+        };
+        Ok(Some(Self { path, policy: Policy { sync, save_ms, save_records } }))
+    }
 }
 
 /// What keeps the records of a server.

@@ -42,7 +42,7 @@ impl Model {
             self.forget_retained(&letter.topic);
         } else {
             let life = self.options.retain_expiry_interval * 60;
-            let expiry = letter.expiry.or((life > 0).then_some(life));
+            let expiry = letter.expiry.or_else(|| (life > 0).then_some(life));
             let kept = Rc::new(Letter { expiry, ..(**letter).clone() });
             self.retained.insert(letter.topic.as_ref().into(), kept);
             if letter.has_expired(self.now) {

@@ -1,0 +1,99 @@
+//! Reading the configuration again.
+//!
+//! ```text
+//! read      the file, names, log files       nothing is changed yet
+//! Change    new listening sockets            nothing is changed yet (change.rs)
+//! adopt     hub, broker, log, sockets        nothing can fail any more
+//! ```
+//!
+//! Owns: [`Reloader`], which knows what is in force and what the file says now. Whatever is wrong,
+//! all of it is told, and what was in force goes on.
+//!
+//! Never touches a connection.
+
+use log::{info, warn};
+
+use super::command::CommandLine;
+use super::configured::Plan;
+use super::log::{Logger, Owner, Prepared};
+use crate::config::{Config, Listener, Problem, Reading, differences};
+
+/// Reads a configuration again.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    command: CommandLine,
+    logger: Logger,
+    /// Whom new files are given to.
+    owner: Option<Owner>,
+    /// What is in force.
+    config: Config,
+    /// The listeners by their numbers.
+    listeners: Vec<Option<Listener>>,
+}
+
+/// A configuration that could be read.
+pub(super) struct Renewal {
+    pub(super) plan: Plan,
+    config: Config,
+    warnings: Vec<Problem>,
+    /// The log, if it is another.
+    log: Option<Prepared>,
+    /// What cannot be had of it beside sockets.
+    pub(super) problems: Vec<String>,
+}
+
+impl Reloader {
+    /// One for a server that goes by `config`, with the listeners of `plan`.
+    pub(super) const fn new(
+        command: CommandLine,
+        logger: Logger,
+        owner: Option<Owner>,
+        config: Config,
+        listeners: Vec<Option<Listener>>,
+    ) -> Self {
+        Self { command, logger, owner, config, listeners }
+    }
+
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn read(&self) -> Result<Renewal, Vec<String>> {
+        let Reading { config, warnings } = self.command.configuration()?;
+        let log = if config.log == self.config.log {
+            Ok(None)
+        } else {
+            self.logger.prepare(&config.log).map(Some)
+        };
+        let (log, mut problems) = match log {
+            Ok(log) => (log, Vec::new()),
+            Err(problem) => (None, vec![problem]),
+        };
+        match Plan::new(&config, &self.listeners, self.owner) {
+            Ok(plan) => Ok(Renewal { plan, config, warnings, log, problems }),
+            Err(mut all) => {
+                problems.append(&mut all);
+                Err(problems)
+            }
+        }
+    }
+
+    /// Goes by what was read from now on, and says what is different. What the server needs of
+    /// it, and how many items are different.
+    pub(super) fn adopt(&mut self, renewal: Renewal) -> (Plan, usize) {
+        let Renewal { mut plan, config, warnings, log, .. } = renewal;
+        if let Some(log) = log {
+            self.logger.adopt(log);
+        }
+        for warning in &warnings {
+            warn!("{warning}");
+        }
+        let changes = differences(&self.config, &config);
+        for change in &changes {
+            info!("Configuration: {change}");
+        }
+        self.config = config;
+        self.listeners = std::mem::take(&mut plan.listeners);
+        (plan, changes.len())
+    }
+}
