@@ -10,7 +10,7 @@
 //! The first three are mosquitto's; the last is this broker's own and lets its owner come in by
 //! SCRAM as well as with a plain password. Salts and hashes are in base64.
 //!
-//! Owns: text to [`Hash`] and back, the check, and what it costs. What a file may ask for is
+//! Owns: text to [`struct@Hash`] and back, the check, and what it costs. What a file may ask for is
 //! bounded: memory, passes and iterations of a line are at most what one login may cost.
 //!
 //! Never shows salt or hash but in the line it makes, and never takes a shorter time for a wrong
