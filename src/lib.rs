@@ -53,7 +53,7 @@
 //! message                              what waits in queues and windows
 //! topic_matcher                        topics, filters, trees
 //! codec                                bytes <-> packets
-//! time stamp rng map few crowd metrics cli   numbers, tables, small things
+//! time stamp rng map few crowd metrics network cli   numbers, tables, small things
 //! ```
 //!
 //! # How a PUBLISH travels
@@ -84,6 +84,7 @@ pub mod few;
 pub mod map;
 pub mod message;
 pub mod metrics;
+pub mod network;
 pub mod persistence;
 pub mod program;
 pub mod rng;

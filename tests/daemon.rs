@@ -11,7 +11,11 @@ mod manager;
 mod process;
 mod reload;
 pub(crate) mod sys;
+#[cfg(feature = "tls")]
+mod tls;
 mod unix;
+#[cfg(feature = "websocket")]
+mod web;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};

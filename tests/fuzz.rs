@@ -1,14 +1,17 @@
 //! Seeded fuzzing: what nobody sends on purpose, or everybody at once.
 //!
 //! `decoder` feeds the codec damaged packets in pieces, `topics` holds the topic matcher against a
-//! naive one, `config` and `rights` read files nobody would write, `broker` lets many clients talk
-//! nonsense to the real program. A round is a fixed amount of each; `FUZZ_ROUNDS=1000 cargo test
-//! --release fuzz` does more than the one that every test run does. A failure names the seed of its
-//! round: `FUZZ_SEED=7` begins there.
+//! naive one, `config` and `rights` read files nobody would write, `doors` asks to come in by PROXY
+//! headers, requests and frames that are none, `broker` lets many clients talk nonsense to the real
+//! program. A round is a fixed amount of each; `FUZZ_ROUNDS=1000 cargo test --release fuzz` does
+//! more than the one that every test run does. A failure names the seed of its round:
+//! `FUZZ_SEED=7` begins there.
 
 mod broker;
 mod config;
 mod decoder;
+#[cfg(feature = "websocket")]
+mod doors;
 mod mutation;
 mod packets;
 mod rights;

@@ -19,16 +19,16 @@ use std::process::{Command, Stdio};
 use crate::harness::Broker;
 
 /// A client library and the way to it.
-struct Tool {
-    name: &'static str,
-    install: &'static str,
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) install: &'static str,
     /// Succeeds if the library is there.
-    probe: Command,
+    pub(crate) probe: Command,
 }
 
 impl Tool {
     /// Whether it is there. If not, says so; with `INTEROP=required` that is the end.
-    fn is_there(&mut self) -> bool {
+    pub(crate) fn is_there(&mut self) -> bool {
         let probe = self.probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if probe.status().is_ok_and(|status| status.success()) {
             return true;

@@ -279,7 +279,12 @@ mod tests {
 
     fn who(listener: u16, user_name: Option<&str>) -> Identity {
         let peer = Peer { address: None, listener };
-        Identity { client_id: "c".into(), user_name: user_name.map(Into::into), peer }
+        Identity {
+            client_id: "c".into(),
+            user_name: user_name.map(Into::into),
+            peer,
+            certificate: None,
+        }
     }
 
     fn credentials(listener: u16, user_name: Option<&str>) -> Credentials {

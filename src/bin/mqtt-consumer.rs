@@ -39,7 +39,7 @@ fn consume(quiet: &mut bool) -> Result<(), Failure> {
     }
     let settings = Settings::read(PROGRAM, &arguments, RandomState::new().hash_one(PROGRAM))?;
     *quiet = settings.quiet;
-    let wishes = Wishes::read(&arguments.matches, settings.version())?;
+    let wishes = Wishes::read(&arguments.matches, settings.version(), settings.topic.as_deref())?;
     let clock = Clock::start();
     let mut consumer = Consumer::new(&settings, wishes, clock.now());
     program::run(&settings, &mut consumer, clock)?;
@@ -72,8 +72,9 @@ enum Style {
 }
 
 impl Wishes {
-    fn read(matches: &Matches, version: Version) -> Result<Self, Failure> {
+    fn read(matches: &Matches, version: Version, topic: Option<&str>) -> Result<Self, Failure> {
         let mut filters = matches.free.clone();
+        filters.extend(topic.map(Into::into));
         filters.extend(matches.opt_strs("topic"));
         let unsubscribe = matches.opt_strs("unsubscribe");
         let hidden = matches.opt_strs("filter-out");

@@ -41,7 +41,8 @@ fn produce(quiet: &mut bool) -> Result<(), Failure> {
     let settings = Settings::read(PROGRAM, &arguments, RandomState::new().hash_one(PROGRAM))?;
     *quiet = settings.quiet;
     let clock = Clock::start();
-    let (topic, source) = topic_and_source(&arguments.matches, clock.now())?;
+    let (topic, source) =
+        topic_and_source(&arguments.matches, settings.topic.as_deref(), clock.now())?;
     let message = Publish {
         qos: settings.qos,
         retain: arguments.matches.opt_present("retain"),
@@ -61,9 +62,14 @@ enum Source {
     Lines(Lines),
 }
 
-fn topic_and_source(matches: &Matches, now: Time) -> Result<(String, Source), Failure> {
+fn topic_and_source(
+    matches: &Matches,
+    url_topic: Option<&str>,
+    now: Time,
+) -> Result<(String, Source), Failure> {
     let mut free: VecDeque<_> = matches.free.iter().cloned().collect();
-    let topic = matches.opt_str("topic").or_else(|| free.pop_front());
+    let topic = matches.opt_str("topic").or_else(|| url_topic.map(Into::into));
+    let topic = topic.or_else(|| free.pop_front());
     let topic = topic.ok_or_else(|| usage("no topic: give TOPIC MESSAGE, or -t TOPIC"))?;
     program::check_topic(&topic)?;
     let given: Vec<_> = ["message", "file", "stdin-file", "stdin-line", "null-message"]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use log::info;
 
 use super::entry::Refusal;
-use super::link::{Judging, Link, Links};
+use super::link::{Judging, Link};
 use super::target::CONNECTION;
 use super::{
     Broker, ConnId, Effect, Effects, Fault, ListenerOptions, NOBODY, Seq, Shown, Storage, name,
@@ -20,22 +20,13 @@ use super::{
 use crate::codec::{
     self, ConnAck, ConnAckProperties, Connect, Incoming, Packet, ReasonCode, Version,
 };
-use crate::metrics::Kind;
-use crate::session::{Admission, Credentials, Identity, Peer};
+use crate::session::{Admission, Certificate, Credentials, Identity, Peer};
 use crate::time::Time;
 
 /// A CONNACK that refuses: two bytes of header, flags, reason, no properties.
 const REFUSAL_BYTES: u32 = 5;
 
 impl Broker {
-    pub(super) fn on_opened(&mut self, now: Time, conn: ConnId, peer: Peer) {
-        self.counters.connections += 1;
-        let by = now.plus_ms(self.options.connect_timeout_ms);
-        self.links.open(conn, Link::Awaiting { peer, by });
-        self.store.gauge.charge(Kind::Connection, Links::EACH);
-        self.arm_link(conn);
-    }
-
     /// The first packet must be CONNECT ([MQTT-3.1.0-1]).
     pub(super) fn on_first(
         &mut self,
@@ -50,10 +41,12 @@ impl Broker {
         let Packet::Connect(connect) = *packet else {
             return Err(Fault::protocol("the first packet is not CONNECT"));
         };
-        let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) else { return Ok(()) };
-        let peer = *peer;
+        let Some(Link::Awaiting { peer, certificate, .. }) = self.links.get(conn) else {
+            return Ok(());
+        };
+        let from = (*peer, certificate.clone());
         let form = (connect.version, connect.properties.maximum_packet_size);
-        if let Err(why) = self.on_connect(now, conn, peer, connect, effects) {
+        if let Err(why) = self.on_connect(now, conn, from, connect, effects) {
             self.refuse(conn, form, why, effects);
         }
         Ok(())
@@ -63,7 +56,7 @@ impl Broker {
         &mut self,
         now: Time,
         conn: ConnId,
-        peer: Peer,
+        (peer, certificate): (Peer, Option<Rc<Certificate>>),
         mut connect: Connect,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
@@ -79,6 +72,7 @@ impl Broker {
             client_id: connect.client_id.as_str().into(),
             user_name: connect.user_name.as_deref().map(Into::into),
             peer,
+            certificate,
         };
         self.check_lengths(&connect, is_assigned)?;
         self.check_connect(&connect, &identity)?;

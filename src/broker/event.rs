@@ -13,7 +13,7 @@ use crate::codec::{
 };
 use crate::message::{Message, Parts};
 use crate::persistence::{Record, Seq};
-use crate::session::{Authority, ConnId, Credentials, Peer, Verdict};
+use crate::session::{Authority, Certificate, ConnId, Credentials, Peer, Verdict};
 
 use super::Options;
 use crate::time::Time;
@@ -50,6 +50,16 @@ pub enum Event<'a> {
         /// From where.
         peer: Peer,
     },
+    /// What was below its packets so far (a proxy, TLS, HTTP) has said who it is; before its first
+    /// packet, and instead of what [`Opened`](Self::Opened) said.
+    Introduced {
+        /// Which.
+        conn: ConnId,
+        /// From where it really is.
+        peer: Peer,
+        /// The certificate it has shown.
+        certificate: Option<Rc<Certificate>>,
+    },
     /// A PUBLISH arrived. Effects refer to it as [`MessageRef::Received`].
     Published {
         /// On which connection.
@@ -72,6 +82,14 @@ pub enum Event<'a> {
         version: Option<Version>,
         /// What is wrong with it.
         error: codec::Error,
+    },
+    /// What is below its packets (a proxy, TLS, WebSocket) is not as it must be; nothing more comes
+    /// and nothing more can be sent.
+    Failed {
+        /// Which connection.
+        conn: ConnId,
+        /// What is wrong, in a few words.
+        what: &'a str,
     },
     /// So much room is free again.
     Written {

@@ -9,7 +9,7 @@ use log::warn;
 use super::link::Link;
 use super::target::CONNECTION;
 use super::{Broker, ConnId, Effect, Effects, NOBODY, name};
-use crate::codec::{self, ReasonCode, Version};
+use crate::codec::ReasonCode;
 use crate::time::Time;
 
 /// What a peer did that ends its connection.
@@ -34,23 +34,6 @@ impl Fault {
 }
 
 impl Broker {
-    pub(super) fn on_garbled(
-        &mut self,
-        now: Time,
-        conn: ConnId,
-        version: Option<Version>,
-        error: codec::Error,
-        effects: &mut Effects,
-    ) {
-        if let Some(Link::Awaiting { peer, .. }) = self.links.get(conn) {
-            warn!(target: CONNECTION, "Client {NOBODY} [{peer}] disconnected: {error}.");
-            self.refuse_garbled(conn, version, &error, effects);
-        } else {
-            let what = error.what();
-            self.fail(now, conn, Fault::new(ReasonCode::from(&error), what), effects);
-        }
-    }
-
     /// What a fault does: the one place. 5.0 hears why ([MQTT-4.13.1-1] of 5.0), 3.x is
     /// disconnected ([MQTT-4.8.0-1] of 3.1.1).
     pub(super) fn fail(&mut self, now: Time, conn: ConnId, fault: Fault, effects: &mut Effects) {

@@ -9,12 +9,14 @@
 //!
 //! Never outlives its connection; what does is the session.
 
+use std::rc::Rc;
+
 use super::brake::Brake;
 use super::names::Names;
 use crate::codec::{Connect, QoS, Version};
 use crate::crowd;
 use crate::router::Matches;
-use crate::session::{ConnId, Identity, Peer, Place, SessionId};
+use crate::session::{Certificate, ConnId, Identity, Peer, Place, SessionId};
 use crate::time::Time;
 
 /// The state of one connection.
@@ -24,7 +26,7 @@ pub(super) enum Link {
     #[default]
     Vacant,
     /// Handshakes and CONNECT have until `by`.
-    Awaiting { peer: Peer, by: Time },
+    Awaiting { peer: Peer, certificate: Option<Rc<Certificate>>, by: Time },
     /// CONNECT has come, whether it is let in is not known yet.
     Judging(Box<Judging>),
     /// Accepted, attached to a session. In place and not in a box: the table of slots goes back to

@@ -45,6 +45,7 @@ mod brake;
 mod check;
 mod connect;
 mod deliver;
+mod door;
 mod emit;
 mod entry;
 mod event;
@@ -218,11 +219,15 @@ impl Broker {
         self.sys.is_awake |= !matches!(event, Event::Written { .. });
         match event {
             Event::Opened { conn, peer } => self.on_opened(now, conn, peer),
+            Event::Introduced { conn, peer, certificate } => {
+                self.on_introduced(conn, peer, certificate);
+            }
             Event::Published { conn, publish } => self.on_published(now, conn, publish, effects),
             Event::Received { conn, packet } => self.on_received(now, conn, packet, effects),
             Event::Garbled { conn, version, error } => {
                 self.on_garbled(now, conn, version, error, effects);
             }
+            Event::Failed { conn, what } => self.on_failed(now, conn, what, effects),
             Event::Written { conn, bytes } => self.on_written(now, conn, bytes, effects),
             Event::Closed { conn, end } => self.on_closed(now, conn, end, effects),
             Event::Judged { conn, verdict } => self.on_judged(now, conn, verdict, effects),

@@ -29,7 +29,8 @@ impl Broker {
     pub(super) fn may_publish_still(&self, message: &Message, what: Access) -> bool {
         let Some(client_id) = message.publisher.clone() else { return true };
         let peer = Peer { address: None, listener: Peer::NO_LISTENER };
-        let who = Identity { client_id, user_name: message.user_name().map(Rc::from), peer };
+        let user_name = message.user_name().map(Rc::from);
+        let who = Identity { client_id, user_name, peer, certificate: None };
         self.authority.may(&who, what, message.topic().as_str())
     }
 

@@ -7,6 +7,7 @@
 
 use super::address::{Fallback, PORT, listener_address};
 use super::build::{Builder, apply, is_idle, opens, place};
+use super::choice::ProxyHeader;
 use super::options::{Place, Scope};
 use super::parse::At;
 use super::report::Report;
@@ -44,6 +45,13 @@ impl Builder<'_> {
             if !listener.allow_anonymous && listener.password_file.is_none() {
                 let what = "nobody can connect to this listener; name a password_file, or write \
                             'allow_anonymous true' to let in everybody who can reach it";
+                report.warn(self.raw, draft.at, what);
+            }
+            if listener.enable_proxy_protocol != ProxyHeader::None
+                && listener.proxy_trusted_networks.is_empty()
+            {
+                let what = "everybody who can reach this listener can claim to be anybody's \
+                            proxy; name yours with proxy_trusted_networks";
                 report.warn(self.raw, draft.at, what);
             }
         }

@@ -20,6 +20,7 @@
 
 mod address;
 mod build;
+mod choice;
 mod listeners;
 mod log;
 pub mod options;
@@ -32,6 +33,7 @@ mod tests;
 mod value;
 
 pub use address::Fallback;
+pub use choice::{Protocol, ProxyHeader, TlsVersion};
 pub use log::{Facility, LogDest, LogFormat, LogSettings, LogTypes};
 pub use parse::{FILE_MAX, Files};
 pub use policy::{differences, policy};

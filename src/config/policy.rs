@@ -93,20 +93,21 @@ fn who(listener: &Listener) -> String {
         Address::Unix { .. } => "who may open the socket",
         Address::Any { .. } | Address::Host { .. } => "who can reach it",
     };
+    let how = if listener.certfile.is_some() { "everything" } else { "nothing" };
     match (&listener.password_file, listener.allow_anonymous) {
-        (None, true) => format!(
-            "Everybody {from} may connect, with any user name or none; nothing is encrypted."
-        ),
+        (None, true) => {
+            format!("Everybody {from} may connect, with any user name or none; {how} is encrypted.")
+        }
         (None, false) => {
             "Nobody may connect: allow_anonymous is false, and there is no other way in.".into()
         }
         (Some(path), true) => format!(
             "Everybody {from} may connect without a user name, and users of {path} with their \
-             passwords; nothing is encrypted."
+             passwords; {how} is encrypted."
         ),
-        (Some(path), false) => format!(
-            "Users of {path} {from} may connect with their passwords; nothing is encrypted."
-        ),
+        (Some(path), false) => {
+            format!("Users of {path} {from} may connect with their passwords; {how} is encrypted.")
+        }
     }
 }
 

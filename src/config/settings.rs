@@ -7,8 +7,10 @@
 
 use std::fmt;
 
+use super::choice::{Protocol, ProxyHeader, TlsVersion};
 use super::log::LogSettings;
 use crate::codec::{QoS, Version};
+use crate::network::Network;
 
 /// Everything a configuration file decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,36 @@ pub struct Listener {
     pub acl_file: Option<String>,
     /// Whether a client may leave its id to the broker.
     pub allow_zero_length_clientid: bool,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Origins of the pages whose browsers may connect; all, if empty.
+    pub websockets_origin: Vec<String>,
+    /// Which PROXY header comes before everything else.
+    pub enable_proxy_protocol: ProxyHeader,
+    /// Whether that must say that the client speaks TLS with the proxy.
+    pub proxy_protocol_v2_require_tls: bool,
+    /// From where proxies are believed.
+    pub proxy_trusted_networks: Vec<Network>,
+    /// The certificate and what vouches for it; with it, TLS is spoken.
+    pub certfile: Option<String>,
+    /// Its key.
+    pub keyfile: Option<String>,
+    /// Who vouches for clients, a file.
+    pub cafile: Option<String>,
+    /// The same, a directory of files.
+    pub capath: Option<String>,
+    /// Certificates that were revoked.
+    pub crlfile: Option<String>,
+    /// Whether clients must bring a certificate.
+    pub require_certificate: bool,
+    /// The lowest version of TLS.
+    pub tls_version: TlsVersion,
+    /// Ciphers for TLS 1.2, as OpenSSL names them.
+    pub ciphers: Option<String>,
+    /// Ciphers for TLS 1.3.
+    pub ciphers_tls13: Option<String>,
+    /// Whether certificates of clients are good at any time.
+    pub disable_client_cert_date_checks: bool,
 }
 
 /// Where to listen.
@@ -271,6 +303,21 @@ impl Listener {
             password_file: None,
             acl_file: None,
             allow_zero_length_clientid: true,
+            protocol: Protocol::Mqtt,
+            websockets_origin: Vec::new(),
+            enable_proxy_protocol: ProxyHeader::None,
+            proxy_protocol_v2_require_tls: false,
+            proxy_trusted_networks: Vec::new(),
+            certfile: None,
+            keyfile: None,
+            cafile: None,
+            capath: None,
+            crlfile: None,
+            require_certificate: false,
+            tls_version: TlsVersion::V12,
+            ciphers: None,
+            ciphers_tls13: None,
+            disable_client_cert_date_checks: false,
         }
     }
 

@@ -85,26 +85,27 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("use_username_as_clientid", "true", "true", "maybe", "true or false"),
     ("listener_allow_anonymous", "true", "true", "maybe", "true or false"),
     ("listener_auto_id_prefix", "x", "x", "", ""),
-    ("protocol", "websockets", "", "wss", "one of mqtt, websockets"),
+    ("protocol", "websockets", "websockets", "wss", "one of mqtt, websockets"),
     ("http_dir", "/srv", "", "", ""),
-    ("websockets_origin", "https://a", "", "", ""),
+    ("websockets_origin", "https://a", "https://a", "", ""),
     ("packet_buffer_size", "1024", "", "x", "bytes, a number from 0"),
     ("websockets_log_level", "7", "", "x", "a number from 0"),
-    ("enable_proxy_protocol", "2", "", "3", "a number from 1 to 2"),
-    ("proxy_protocol_v2_require_tls", "true", "", "maybe", "true or false"),
-    ("certfile", "/c", "", "", ""),
-    ("keyfile", "/c", "", "", ""),
-    ("cafile", "/c", "", "", ""),
-    ("capath", "/c", "", "", ""),
-    ("require_certificate", "true", "", "maybe", "true or false"),
+    ("enable_proxy_protocol", "2", "2", "3", "one of 1, 2"),
+    ("proxy_protocol_v2_require_tls", "true", "true", "maybe", "true or false"),
+    ("proxy_trusted_networks", "10.0.0.0/8", "10.0.0.0/8", "10.0.0.1/8", "as in 10.0.0.0/8"),
+    ("certfile", "/c", "/c", "", ""),
+    ("keyfile", "/c", "/c", "", ""),
+    ("cafile", "/c", "/c", "", ""),
+    ("capath", "/c", "/c", "", ""),
+    ("require_certificate", "true", "true", "maybe", "true or false"),
     ("use_identity_as_username", "true", "", "maybe", "true or false"),
     ("use_subject_as_username", "true", "", "maybe", "true or false"),
-    ("crlfile", "/c", "", "", ""),
-    ("ciphers", "x", "", "", ""),
-    ("ciphers_tls1.3", "x", "", "", ""),
-    ("tls_version", "tlsv1.3", "", "tlsv1.1", "one of tlsv1.2, tlsv1.3"),
+    ("crlfile", "/c", "/c", "", ""),
+    ("ciphers", "x", "x", "", ""),
+    ("ciphers_tls1.3", "x", "x", "", ""),
+    ("tls_version", "tlsv1.3", "tlsv1.3", "tlsv1.1", "one of tlsv1.2, tlsv1.3"),
     ("dhparamfile", "/d", "", "", ""),
-    ("disable_client_cert_date_checks", "true", "", "maybe", "true or false"),
+    ("disable_client_cert_date_checks", "true", "true", "maybe", "true or false"),
     ("tls_keyform", "engine", "", "der", "one of pem, engine"),
     ("tls_engine", "x", "", "", ""),
     ("tls_engine_kpass_sha1", "x", "", "", ""),
@@ -374,7 +375,7 @@ fn lines_are_a_name_and_a_value() {
 
 #[test]
 fn everything_wrong_is_told_at_once_and_in_order() {
-    let text = "listner 1883\nallow_anonymous\nmax_qos 7\nlistener x\n\nkeyfile /k\n";
+    let text = "listner 1883\nallow_anonymous\nmax_qos 7\nlistener x\n\nhttp_dir /k\n";
     assert_eq!(
         wrong(text),
         [
@@ -382,8 +383,8 @@ fn everything_wrong_is_told_at_once_and_in_order() {
             "f:2: allow_anonymous has no value; give true or false",
             "f:3: max_qos '7': give a number from 0 to 2",
             "f:4: listener 'x': give a port from 1 to 65535, or 0 and the path of a Unix socket",
-            "f:6: keyfile is not supported by this build yet (TLS); remove the line, or wait for \
-             one that supports it",
+            "f:6: http_dir: this broker is no web server; serve the files by one and remove the \
+             line",
         ]
     );
     let noise = read("f", &Tree(&[("f", b"\xff\xfe\nuser \x01\n")]), &Fallback::default());

@@ -4,10 +4,12 @@
 //!
 //! Never knows which option it reads for.
 
+use super::choice::{Protocol, ProxyHeader, TlsVersion};
 use super::log::{Facility, LogFormat};
 use super::options::{Kind, NONE};
 use super::settings::{Family, Mode, QueueOverflow, Versions};
 use crate::codec::QoS;
+use crate::network::Network;
 
 /// Something an option decides.
 pub(super) trait Setting {
@@ -247,6 +249,42 @@ impl Setting for Option<String> {
     }
 }
 
+impl Setting for Vec<String> {
+    fn read(&mut self, text: &str, _: &Kind, _: &mut Vec<String>) -> Result<(), String> {
+        self.push(text.into());
+        Ok(())
+    }
+
+    fn show(&self, _: &Kind) -> String {
+        if self.is_empty() { NONE.into() } else { self.join(", ") }
+    }
+
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+}
+
+impl Setting for Vec<Network> {
+    fn read(&mut self, text: &str, _: &Kind, _: &mut Vec<String>) -> Result<(), String> {
+        for word in words(text) {
+            self.push(word.parse().map_err(|()| {
+                "give an address, or the first address of a network and how many of its bits \
+                 count, as in 10.0.0.0/8"
+            })?);
+        }
+        Ok(())
+    }
+
+    fn show(&self, _: &Kind) -> String {
+        let all: Vec<String> = self.iter().map(Network::to_string).collect();
+        if all.is_empty() { NONE.into() } else { all.join(", ") }
+    }
+
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+}
+
 impl Setting for Mode {
     fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
         let word = word(text)?;
@@ -340,6 +378,9 @@ macro_rules! word {
     };
 }
 
+word!(Protocol { "mqtt" => Mqtt, "websockets" => Websockets });
+word!(ProxyHeader { "none" => None, "1" => V1, "2" => V2 });
+word!(TlsVersion { "tlsv1.2" => V12, "tlsv1.3" => V13 });
 word!(Family { "both" => Both, "ipv4" => Ipv4, "ipv6" => Ipv6 });
 word!(LogFormat { "text" => Text, "json" => Json });
 word!(QueueOverflow {

@@ -5,7 +5,8 @@
 //!
 //! Never knows what the bytes mean beyond where packets begin.
 
-use std::io::{self, Read, Write};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, Read as _, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use bytes::{Buf, BytesMut};
 use crate::codec::{Decoder, EncodeError, PACKET_MAX, Packet, Version, encode};
 
 use crate::time::Time;
+use crate::transport::{Scratch, Stream};
 
 use super::Settings;
 use super::transport::Transport;
@@ -22,6 +24,9 @@ use super::transport::Transport;
 #[derive(Debug)]
 pub(super) struct Link {
     transport: Transport,
+    /// What is between the transport and packets.
+    stream: Option<Box<Stream>>,
+    machines: Scratch,
     pub(super) decoder: Decoder,
     output: BytesMut,
     /// Something could not be written; what there is to read may say why.
@@ -37,6 +42,8 @@ impl Link {
     pub(super) fn open(settings: &Settings, patience: Duration) -> io::Result<Self> {
         Ok(Self {
             transport: Transport::open(&settings.server, patience)?,
+            stream: settings.exit.stream(seed()).map_err(io::Error::other)?,
+            machines: Scratch::default(),
             decoder: Decoder::client(settings.version()),
             output: BytesMut::new(),
             is_broken: false,
@@ -60,25 +67,35 @@ impl Link {
         !self.is_broken && self.output.len() < ROOM
     }
 
-    /// Bytes that wait to be written.
-    pub(super) fn waiting(&self) -> usize {
-        self.output.len()
+    /// Whether bytes wait that the transport could take.
+    pub(super) fn is_waiting(&self) -> bool {
+        match &self.stream {
+            None => !self.output.is_empty(),
+            Some(stream) => {
+                stream.is_pending() || (stream.is_established() && !self.output.is_empty())
+            }
+        }
     }
 
     /// Writes what the socket takes; true if that was anything. A connection that broke shows
     /// when it is read, behind what the server may have said last.
     pub(super) fn flush(&mut self) -> bool {
         let before = self.output.len();
-        while !self.output.is_empty() {
-            match self.transport.write(&self.output) {
-                Ok(n) => self.output.advance(n),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(_) => {
-                    self.is_broken = true;
-                    self.output.clear();
-                }
+        let Self { transport, stream, machines, output, .. } = self;
+        let outcome = match stream {
+            None => write(transport, output),
+            Some(stream) => {
+                let mut sealing = stream.sealing(transport, machines);
+                sealing.drain().and_then(|()| write(&mut sealing, output))
             }
+        };
+        match outcome {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                self.is_broken = true;
+                self.output.clear();
+                self.stream.iter_mut().for_each(|stream| stream.discard());
+            }
+            Ok(()) | Err(_) => {}
         }
         if self.output.is_empty() && self.output.capacity() > KEPT {
             self.output = BytesMut::new();
@@ -86,15 +103,24 @@ impl Link {
         self.output.len() < before
     }
 
-    /// Reads into `buffer`; `None` when there is nothing now, 0 when there never will be.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        loop {
+    /// Reads into `buffer` what there is now.
+    pub(super) fn read<'b>(&mut self, buffer: &'b mut [u8], machines: &'b mut Scratch) -> Read<'b> {
+        let count = loop {
             match self.transport.read(buffer) {
-                Ok(n) => return Some(n),
+                Ok(0) => return Read::End,
+                Ok(count) => break count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-                Err(_) => return Some(0),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Read::Nothing,
+                Err(_) => return Read::End,
             }
+        };
+        let bytes = &mut buffer[..count];
+        let Some(stream) = &mut self.stream else { return Read::Bytes(bytes) };
+        let opened = stream.open(bytes, machines);
+        match opened.fault {
+            Some(what) => Read::Fault(what),
+            None if opened.is_closed => Read::Last(opened.plain),
+            None => Read::Bytes(opened.plain),
         }
     }
 
@@ -116,7 +142,16 @@ impl Link {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.transport.block(patience)?;
-        self.transport.write_all(&self.output)?;
+        let Self { transport, stream, machines, output, .. } = self;
+        match stream {
+            None => transport.write_all(output)?,
+            Some(stream) if stream.is_established() => {
+                stream.sealing(transport, machines).write_all(output)?;
+                stream.close();
+                stream.sealing(transport, machines).drain()?;
+            }
+            Some(_) => {}
+        }
         self.output.clear();
         self.transport.shutdown_write()?;
         let mut rest = [0; 4096];
@@ -127,6 +162,38 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) enum Read<'b> {
+    /// Nothing now.
+    Nothing,
+    /// Bytes of packets, perhaps none.
+    Bytes(&'b [u8]),
+    /// The last of them.
+    Last(&'b [u8]),
+    /// There is nothing more.
+    End,
+    /// What is between transport and packets is wrong.
+    Fault(String),
+}
+
+/// Writes until all is taken or no more is.
+fn write(socket: &mut impl Write, output: &mut BytesMut) -> io::Result<()> {
+    while !output.is_empty() {
+        match socket.write(output) {
+            Ok(count) => output.advance(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A number that no server can guess, which the standard library has for its maps.
+fn seed() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 impl AsFd for Link {

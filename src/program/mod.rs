@@ -22,6 +22,7 @@ pub mod table;
 mod trace;
 mod transport;
 mod wait;
+mod way;
 
 pub use properties::Properties;
 pub use role::{Role, Step, Todo};

@@ -10,7 +10,7 @@
 //! Never prints a message; that is the role's.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -19,8 +19,9 @@ use nix::poll::{PollFlags, PollTimeout};
 
 use crate::client::{Client, Effect, Ending, Event};
 use crate::time::Time;
+use crate::transport::Scratch;
 
-use super::link::{LIMITS, Link};
+use super::link::{LIMITS, Link, Read};
 use super::wait::{Ready, Source, signals, wait};
 use super::{Clock, Failure, INPUT_OUTPUT, Role, Settings, Step, Todo, UNREACHABLE, ending, trace};
 
@@ -45,6 +46,8 @@ pub fn run(settings: &Settings, role: &mut impl Role, clock: Clock) -> Result<()
         stdin,
         signals: signals().map_err(trouble)?,
         scratch: vec![0; SCRATCH],
+        machines: Scratch::default(),
+        fault: None,
     }
     .run()
 }
@@ -63,6 +66,9 @@ struct Runner<'a, R> {
     stdin: File,
     signals: UnixStream,
     scratch: Vec<u8>,
+    machines: Scratch,
+    /// What was wrong below packets.
+    fault: Option<String>,
 }
 
 /// When a lost connection is made again.
@@ -212,7 +218,7 @@ impl<R: Role> Runner<'_, R> {
 
     fn flush(&mut self) {
         if let Some(link) = &mut self.link
-            && link.waiting() > 0
+            && link.is_waiting()
             && link.flush()
         {
             self.handle(Event::Written);
@@ -227,7 +233,7 @@ impl<R: Role> Runner<'_, R> {
         }
         let mut interests = vec![(Source::Signal, self.signals.as_fd(), PollFlags::POLLIN)];
         if let Some(link) = &self.link {
-            let writing = if link.waiting() > 0 { PollFlags::POLLOUT } else { PollFlags::empty() };
+            let writing = if link.is_waiting() { PollFlags::POLLOUT } else { PollFlags::empty() };
             interests.push((Source::Socket, link.as_fd(), PollFlags::POLLIN | writing));
         }
         if input {
@@ -255,12 +261,22 @@ impl<R: Role> Runner<'_, R> {
     /// Takes what the socket has, up to a buffer full.
     fn read(&mut self) {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let got = self.link.as_mut().and_then(|link| link.read(&mut scratch));
-        match got {
-            None => {}
-            Some(0) => self.handle(Event::Closed),
-            Some(n) => self.decode(&scratch[..n]),
+        let mut machines = std::mem::take(&mut self.machines);
+        let link = self.link.as_mut();
+        match link.map_or(Read::Nothing, |link| link.read(&mut scratch, &mut machines)) {
+            Read::Nothing => {}
+            Read::Bytes(bytes) => self.decode(bytes),
+            Read::Last(bytes) => {
+                self.decode(bytes);
+                self.handle(Event::Closed);
+            }
+            Read::End => self.handle(Event::Closed),
+            Read::Fault(what) => {
+                self.fault = Some(what);
+                self.handle(Event::Closed);
+            }
         }
+        self.machines = machines;
         self.perform();
         self.scratch = scratch;
     }
@@ -316,7 +332,15 @@ impl<R: Role> Runner<'_, R> {
 
     /// A connection has ended: true if the program has, too.
     fn is_over(&mut self, ending: Ending) -> Result<bool, Failure> {
-        let link = self.link.take();
+        let mut link = self.link.take();
+        if let Some(what) = self.fault.take() {
+            // The other end is told what is wrong with it.
+            if let Some(link) = &mut link {
+                link.flush();
+            }
+            let server = &self.settings.server;
+            return Err(Failure::new(UNREACHABLE, format!("cannot talk to {server}: {what}")));
+        }
         if ending == Ending::Left {
             let farewell = link.map_or(Ok(()), |link| link.close(FAREWELL));
             // Whoever cannot send again wants to know that it did not arrive.

@@ -14,7 +14,9 @@ use crate::cli::{self, Opt, Usage};
 use crate::client::Options;
 use crate::codec::{Connect, Disconnect, QoS, Version, Will};
 use crate::topic_matcher::Topic;
+use crate::transport::Exit;
 
+use super::way::{Choice, Url};
 use super::{Properties, Server};
 
 /// A command line, taken apart.
@@ -107,6 +109,10 @@ pub struct Settings {
     pub program: &'static str,
     /// Where the server is.
     pub server: Server,
+    /// What lies before it.
+    pub exit: Exit,
+    /// The topic that the URL names, if there is one.
+    pub topic: Option<String>,
     /// The client's own options.
     pub client: Options,
     /// The DISCONNECT at the end.
@@ -128,7 +134,22 @@ impl Settings {
     /// [`Usage`] for values out of range and options that contradict each other.
     pub fn read(program: &'static str, arguments: &Arguments, nonce: u64) -> Result<Self, Usage> {
         let matches = &arguments.matches;
-        let connect = connect(program, arguments, nonce)?;
+        let url = Url::of(matches)?;
+        let choice = Choice::of(matches, url.as_ref())?;
+        let server = server(matches, url.as_ref(), choice)?;
+        let exit = match &server {
+            Server::Port { host, port, .. } => choice.exit(matches, url.as_ref(), (host, *port))?,
+            Server::Unix(_) if choice.port() != 1883 => {
+                return Err(Usage(
+                    "at a Unix socket is no TLS and no WebSocket: leave it out".into(),
+                ));
+            }
+            Server::Unix(_) => Exit::default(),
+        };
+        let mut connect = connect(program, arguments, nonce)?;
+        if let Some(url) = &url {
+            identify(&mut connect, url)?;
+        }
         let properties = arguments.properties.clone().unwrap_or_default();
         let window: Option<u16> = cli::value(matches, "max-inflight", "a number from 1 to 65535")?;
         if window == Some(0) {
@@ -143,7 +164,9 @@ impl Settings {
         };
         Ok(Self {
             program,
-            server: server(matches)?,
+            server,
+            exit,
+            topic: url.map_or(Ok(None), |url| url.topic())?,
             client,
             disconnect,
             debug: matches.opt_present("debug"),
@@ -160,11 +183,30 @@ impl Settings {
     }
 }
 
-fn server(matches: &Matches) -> Result<Server, Usage> {
+/// The user name and password of a URL.
+fn identify(connect: &mut Connect, url: &Url) -> Result<(), Usage> {
+    if url.user.is_none() {
+        return Ok(());
+    }
+    if connect.user_name.is_some() || connect.password.is_some() {
+        return Err(Usage("-L says who the user is, and so do -u and -P: give one".into()));
+    }
+    connect.user_name.clone_from(&url.user);
+    connect.password = url.password.clone().map(Into::into);
+    Ok(())
+}
+
+fn server(matches: &Matches, url: Option<&Url>, choice: Choice) -> Result<Server, Usage> {
     let Some(path) = matches.opt_str("unix") else {
+        let (host, port) = match url {
+            Some(url) => (Some(url.host.clone()), url.port),
+            None => {
+                (matches.opt_str("host"), cli::value(matches, "port", "a number from 1 to 65535")?)
+            }
+        };
         return Ok(Server::Port {
-            host: matches.opt_str("host").unwrap_or_else(|| "localhost".into()),
-            port: cli::value(matches, "port", "a number from 1 to 65535")?.unwrap_or(1883),
+            host: host.unwrap_or_else(|| "localhost".into()),
+            port: port.unwrap_or_else(|| choice.port()),
             bind: cli::value(matches, "A", "an IP address of this machine")?,
         });
     };

@@ -14,6 +14,19 @@ const UNIX: Opt = Opt::value("", "unix", "PATH", "a Unix socket to connect to, i
 const BIND: Opt = Opt::value("A", "", "ADDRESS", "connect from this address of this machine");
 const ID: Opt = Opt::value("i", "id", "ID", "client id (made up; MQTT 5: the server chooses)");
 const ID_PREFIX: Opt = Opt::value("I", "id-prefix", "PREFIX", "client id: PREFIX and process id");
+const URL: Opt =
+    Opt::value("L", "url", "URL", "mqtt://, mqtts://, ws:// or wss://, see the manual");
+const CAFILE: Opt = Opt::value("", "cafile", "FILE", "TLS: who vouches for the server, PEM");
+const CAPATH: Opt = Opt::value("", "capath", "DIRECTORY", "TLS: the same, all files there");
+const OS_CERTS: Opt = Opt::flag("", "tls-use-os-certs", "TLS: whom the system trusts");
+const CERT: Opt = Opt::value("", "cert", "FILE", "TLS: own certificate, PEM");
+const KEY: Opt = Opt::value("", "key", "FILE", "TLS: its key, PEM");
+const INSECURE: Opt = Opt::flag("", "insecure", "TLS: any name of the server will do");
+const TLS_VERSION: Opt =
+    Opt::value("", "tls-version", "VERSION", "TLS: lowest version, tlsv1.2 or tlsv1.3 (tlsv1.2)");
+const TLS_ALPN: Opt = Opt::value("", "tls-alpn", "PROTOCOL", "TLS: what is spoken inside");
+const CIPHERS: Opt = Opt::value("", "ciphers", "LIST", "TLS 1.2: ciphers, as OpenSSL names them");
+const WS: Opt = Opt::flag("", "ws", "WebSocket, at the path /mqtt");
 const USERNAME: Opt = Opt::value("u", "username", "NAME", "user name");
 const PASSWORD: Opt = Opt::value("P", "pw", "PASSWORD", "password; everyone can see it in ps(1)");
 const PASSWORD_FILE: Opt = Opt::value("", "pw-file", "FILE", "password: first line of FILE");
@@ -45,11 +58,22 @@ pub const PRODUCER: &[Opt] = &[
     PORT,
     BIND,
     UNIX,
+    URL,
     ID,
     ID_PREFIX,
     USERNAME,
     PASSWORD,
     PASSWORD_FILE,
+    CAFILE,
+    CAPATH,
+    OS_CERTS,
+    CERT,
+    KEY,
+    INSECURE,
+    TLS_VERSION,
+    TLS_ALPN,
+    CIPHERS,
+    WS,
     Opt::value("t", "topic", "TOPIC", "topic to publish to, instead of the first argument"),
     Opt::value("m", "message", "TEXT", "message, instead of the second argument"),
     Opt::value("f", "file", "FILE", "a file as the message"),
@@ -83,11 +107,22 @@ pub const CONSUMER: &[Opt] = &[
     PORT,
     BIND,
     UNIX,
+    URL,
     ID,
     ID_PREFIX,
     USERNAME,
     PASSWORD,
     PASSWORD_FILE,
+    CAFILE,
+    CAPATH,
+    OS_CERTS,
+    CERT,
+    KEY,
+    INSECURE,
+    TLS_VERSION,
+    TLS_ALPN,
+    CIPHERS,
+    WS,
     Opt::value("t", "topic", "FILTER", "filter to subscribe to, as an argument is").repeated(),
     Opt::value("C", "", "COUNT", "end after so many messages"),
     Opt::value("n", "", "COUNT", "the same"),
@@ -135,13 +170,15 @@ message    -t, --topic TOPIC      -m, --message TEXT      -f, --file FILE
            --repeat COUNT         --repeat-delay SECONDS
 server     -h, --host HOST   -p, --port PORT  -A ADDRESS (ours)  --unix PATH
            -u, --username NAME    -P, --pw PASSWORD       --pw-file FILE
+           -L, --url URL   --ws   --cafile FILE   --capath DIR   --cert FILE
+           --key FILE  --tls-use-os-certs  --tls-version VERSION  --insecure
 session    -i, --id ID            -I, --id-prefix PREFIX
            -c, --disable-clean-session  resume the session, leave it behind
            -x, --session-expiry-interval SECONDS
            -k, --keepalive SECONDS      -M, --max-inflight COUNT
 will       --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain
-protocol   -V, --protocol-version 3.1 | 3.1.1 | 5
-           -D, --property COMMAND NAME VALUE   MQTT 5 property  --nodelay
+protocol   -V, --protocol-version 3.1 | 3.1.1 | 5  --ciphers LIST  --nodelay
+           -D, --property COMMAND NAME VALUE   MQTT 5 --tls-alpn PROTOCOL
 program    -d, --debug   --quiet   --help   --version
 Example: mqtt-producer -h broker.local -q 1 kitchen/temperature 21.5
 Everything else: man mqtt-producer
@@ -157,20 +194,20 @@ messages   -t, --topic FILTER     -T, --filter-out FILTER (do not print)
            -R  no retained ones   --retained-only  --remove-retained
            --retain-as-published  --retain-handling always | new | never
 output     -v, --verbose          topic before payload
-           -F FORMAT              %t %p %q %r %j ... see the manual
-           -N                     no end of line
+           -N  no end of line     -F FORMAT  %t %p %q %r %j ... see the manual
 end        -C COUNT, -n COUNT     after so many messages
-           -W SECONDS             after this time, with status 27
-           -E                     when the subscriptions are acknowledged
+           -W SECONDS  status 27  -E  when subscriptions are acknowledged
 server     -h, --host HOST   -p, --port PORT  -A ADDRESS (ours)  --unix PATH
            -u, --username NAME    -P, --pw PASSWORD       --pw-file FILE
+           -L, --url URL   --ws   --cafile FILE   --capath DIR   --cert FILE
+           --key FILE  --tls-use-os-certs  --tls-version VERSION  --insecure
 session    -i, --id ID            -I, --id-prefix PREFIX
            -c, --disable-clean-session  resume the session, leave it behind
            -x, --session-expiry-interval SECONDS
            -k, --keepalive SECONDS      -M, --max-inflight COUNT
 will       --will-topic TOPIC --will-payload TEXT --will-qos QOS --will-retain
-protocol   -V, --protocol-version 3.1 | 3.1.1 | 5
-           -D, --property COMMAND NAME VALUE   MQTT 5 property  --nodelay
+protocol   -V, --protocol-version 3.1 | 3.1.1 | 5  --ciphers LIST  --nodelay
+           -D, --property COMMAND NAME VALUE   MQTT 5 --tls-alpn PROTOCOL
 program    -d, --debug   --quiet   --help   --version
 Example: mqtt-consumer -h broker.local -v 'kitchen/#'     man mqtt-consumer
 ";

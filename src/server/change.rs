@@ -246,7 +246,7 @@ mod tests {
     }
 
     fn at<'p>(places: impl IntoIterator<Item = &'p Place>) -> Listening {
-        Listening { places: places.into_iter().cloned().collect(), max_connections: 0 }
+        Listening { places: places.into_iter().cloned().collect(), ..Listening::default() }
     }
 
     #[test]

@@ -31,3 +31,9 @@ impl Clock {
         Time::from_ms(self.wall_ms).plus_ms(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 }
+
+/// The wall clock, in seconds since 1970: for certificates, which know no other time.
+#[expect(clippy::disallowed_methods, reason = "the server floor is where clocks are read")]
+pub(super) fn wall() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}

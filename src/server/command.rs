@@ -10,7 +10,9 @@ use getopts::Matches;
 use super::access::Tables;
 use super::files::Disk;
 use crate::cli::{self, Usage};
-use crate::config::{self, Address, Config, Fallback, LogDest, LogTypes, Problem, Reading};
+use crate::config::{
+    self, Address, Config, Fallback, Listener, LogDest, LogTypes, Problem, Reading,
+};
 
 /// A command line, understood.
 #[derive(Clone, Debug, Default)]
@@ -105,11 +107,16 @@ impl CommandLine {
             LogDest::File(path) => Some(path),
             LogDest::Stderr | LogDest::Stdout | LogDest::Syslog | LogDest::Topic => None,
         });
-        let sockets = listeners.iter_mut().filter_map(|listener| match &mut listener.address {
-            Address::Unix { path } => Some(path),
-            Address::Loopback { .. } | Address::Any { .. } | Address::Host { .. } => None,
+        let of_listeners = listeners.iter_mut().flat_map(|listener| {
+            let socket = match &mut listener.address {
+                Address::Unix { path } => Some(path),
+                Address::Loopback { .. } | Address::Any { .. } | Address::Host { .. } => None,
+            };
+            let Listener { certfile, keyfile, cafile, capath, crlfile, .. } = listener;
+            let files = [certfile, keyfile, cafile, capath, crlfile].into_iter().flatten();
+            files.chain(socket)
         });
-        for path in logs.chain(sockets) {
+        for path in logs.chain(of_listeners) {
             if let Some(absolute) = self.disk.absolute(path).to_str() {
                 absolute.clone_into(path);
             }

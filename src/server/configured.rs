@@ -7,7 +7,7 @@
 //! since that number is what its connections are known by. A number that has become free is used
 //! again by a later reload, never by the one that made it free: by then nobody has it any more.
 //!
-//! Never reads a file: [`Tables`] does.
+//! Never reads a file: [`Tables`] and `gateway` do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::ServerConfig;
 use super::access::{Secret, Tables, secret};
 use super::files::Disk;
+use super::gateway::gateway;
 use super::log::Owner;
 use super::lookup;
 use super::place::{Listening, Place};
@@ -54,7 +55,7 @@ impl Plan {
     /// of the files that it names.
     ///
     /// # Errors
-    /// Names that cannot be looked up, and where they stand.
+    /// Names that cannot be looked up and files that cannot be used, and where they stand.
     pub(super) fn new(
         config: &Config,
         before: &[Option<Listener>],
@@ -73,8 +74,12 @@ impl Plan {
                 problems.push(problem);
                 Vec::new()
             });
+            let gateway = gateway(listener).unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            });
             let max_connections = listener.max_connections as usize;
-            listening.push(Listening { places, max_connections });
+            listening.push(Listening { places, max_connections, gateway });
         }
         if !problems.is_empty() {
             return Err(problems);

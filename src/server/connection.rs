@@ -17,9 +17,11 @@
 //!
 //! Never talks to the broker: the hub does.
 
+use std::io;
+
 use crate::codec::Decoder;
 use crate::session::ConnId;
-use crate::transport::Output;
+use crate::transport::{Flushed, Output, Pool, Scratch, Stream};
 
 use super::hub::{Seat, Socket};
 
@@ -30,6 +32,8 @@ pub(super) struct Connection<S> {
     pub(super) serial: u32,
     pub(super) decoder: Decoder,
     pub(super) output: Output,
+    /// What is between the socket and its packets; for most nothing.
+    pub(super) stream: Option<Box<Stream>>,
     /// What of it is charged to the memory gauge: unsent bytes and the unfinished packet.
     pub(super) weighed: u32,
     pub(super) phase: Phase,
@@ -125,6 +129,7 @@ impl<S: Socket> Connection<S> {
             serial,
             decoder: Decoder::server(),
             output: Output::new(),
+            stream: None,
             weighed: 0,
             phase: Phase::Open,
             flags: Flags::WRITABLE,
@@ -158,12 +163,64 @@ impl<S: Socket> Connection<S> {
     /// Whether writing it can achieve anything now; shutting it down is writing, too.
     pub(super) fn is_to_write(&self) -> bool {
         match self.phase {
-            Phase::Open => self.flags.has(Flags::WRITABLE) && self.output.is_ready(),
+            Phase::Open => self.flags.has(Flags::WRITABLE) && self.has_bytes(),
             Phase::Flushing => {
-                self.output.is_empty()
-                    || (self.flags.has(Flags::WRITABLE) && self.output.is_ready())
+                self.is_drained() || (self.flags.has(Flags::WRITABLE) && self.has_bytes())
             }
             Phase::Shut | Phase::Dead => false,
+        }
+    }
+
+    /// Whether bytes wait that the socket could take.
+    fn has_bytes(&self) -> bool {
+        self.output.is_ready() || self.is_pending()
+    }
+
+    /// Whether nothing waits to be sent.
+    pub(super) fn is_drained(&self) -> bool {
+        self.output.is_empty() && !self.is_pending()
+    }
+
+    fn is_pending(&self) -> bool {
+        self.stream.as_ref().is_some_and(|stream| stream.is_pending())
+    }
+
+    /// Bytes that wait and are no messages with room of their own.
+    pub(super) fn unread(&self) -> usize {
+        let machines = self.stream.as_ref().map_or(0, |stream| stream.waiting());
+        self.output.waiting().saturating_sub(self.output.charged()) + machines
+    }
+
+    /// Writes what may leave, about `budget` bytes at the most.
+    pub(super) fn flush(
+        &mut self,
+        pool: &mut Pool,
+        machines: &mut Scratch,
+        budget: usize,
+    ) -> Flushed {
+        let Some(stream) = &mut self.stream else {
+            return self.output.flush(pool, &mut self.socket, budget);
+        };
+        let mut sealing = stream.sealing(&mut self.socket, machines);
+        let mut done = match sealing.drain() {
+            Ok(()) => self.output.flush(pool, &mut sealing, budget),
+            Err(error) => {
+                let is_blocked = error.kind() == io::ErrorKind::WouldBlock;
+                let error = Some(error).filter(|_| !is_blocked);
+                Flushed { bytes: 0, credit: 0, is_blocked, error }
+            }
+        };
+        // Room comes back when the socket has taken what it was used for.
+        done.credit = stream.settle(done.credit);
+        done.is_blocked |= stream.is_pending();
+        done
+    }
+
+    /// Forgets what waits to be sent.
+    pub(super) fn discard(&mut self, pool: &mut Pool) {
+        self.output.discard(pool);
+        if let Some(stream) = &mut self.stream {
+            stream.discard();
         }
     }
 

@@ -18,6 +18,7 @@ mod connection;
 mod court;
 pub mod daemon;
 mod files;
+mod gateway;
 pub mod hub;
 mod listen;
 pub mod log;
@@ -35,6 +36,7 @@ mod signals;
 mod sizes;
 mod stream;
 pub mod trial;
+mod watch;
 mod worker;
 
 use std::fmt;
@@ -124,8 +126,9 @@ struct Stop {
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
+const WATCH: Token = Token(2);
 /// Of the first listening socket.
-const LISTENERS: usize = 2;
+const LISTENERS: usize = 3;
 /// Of the connection in the first slot.
 const CONNECTIONS: usize = LISTENERS + change::SOCKETS_MAX;
 

@@ -9,8 +9,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::log::Owner;
+use crate::transport::Gateway;
 
 /// A listener: one policy, and the sockets by which its clients come.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Listening {
     /// Connections at once by all of its sockets; one more is accepted and closed. 0 is no limit
     /// but that of the server.
     pub max_connections: usize,
+    /// What its clients speak below their packets; nothing, if absent.
+    pub gateway: Option<Arc<Gateway>>,
 }
 
 /// One listening socket.
@@ -53,7 +57,7 @@ impl Listening {
 
 impl From<SocketAddr> for Listening {
     fn from(address: SocketAddr) -> Self {
-        Self { places: vec![address.into()], max_connections: 0 }
+        Self { places: vec![address.into()], ..Self::default() }
     }
 }
 

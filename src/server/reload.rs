@@ -58,6 +58,11 @@ impl Reloader {
         Self { command, logger, owner, config, listeners, access, secret }
     }
 
+    /// The listeners in force, by their numbers.
+    pub(super) fn listeners(&self) -> &[Option<Listener>] {
+        &self.listeners
+    }
+
     /// Reads the configuration.
     ///
     /// # Errors

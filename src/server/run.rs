@@ -28,12 +28,13 @@ use super::attend::Attendance;
 use super::change::Change;
 use super::clock::Clock;
 use super::court::Court;
+use super::gateway::Gateways;
 use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
 use super::reload::Reloader;
 use super::stream::ClientSocket;
 use super::worker::Wake;
-use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER};
+use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER, WATCH};
 
 /// Events taken from one poll at the most; what does not fit comes with the next.
 const EVENTS: usize = 1024;
@@ -44,6 +45,7 @@ struct Running {
     doors: Doors<Entrance>,
     opener: Opener,
     bounds: Bounds,
+    gateways: Gateways,
     attendance: Attendance,
     reloader: Option<Reloader>,
     stop: Arc<Stop>,
@@ -71,6 +73,10 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         signals.register(poll.registry(), SIGNALS)?;
     }
     let bounds = Bounds::of(&config);
+    let mut gateways = Gateways::new(&config.listeners);
+    if let Some(reloader) = &reloader {
+        gateways.watch(poll.registry(), WATCH, reloader.listeners());
+    }
     let seed = config.seed.unwrap_or_else(system_seed);
     let bell = Arc::clone(&stop);
     let wake: Wake = Arc::new(move || {
@@ -80,12 +86,13 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     let court = Court::new(wake, asking)?;
     let hub = Hub::new(options(&mut config), authority, Memory::default(), seed);
     let mut hub = hub.with_judge(Box::new(court));
-    hub.count_addresses(bounds.address > 0);
+    hub.limit_addresses(bounds.address);
     let running = Running {
         hub,
         doors,
         opener,
         bounds,
+        gateways,
         attendance: Attendance::new(signals, logger, config.notifies_manager),
         reloader,
         stop,
@@ -135,6 +142,11 @@ impl Running {
             if wanted.reload {
                 self.reload(now, poll.registry());
             }
+            if self.gateways.have_changed(now)
+                && let Some(reloader) = &self.reloader
+            {
+                self.gateways.renew(reloader.listeners());
+            }
             if self.is_done(now) {
                 return Ok(());
             }
@@ -146,7 +158,8 @@ impl Running {
             let until = self.doors.nap_until(now).into_iter().chain(self.stop_by).min();
             let until = until.map(|at| at.since(now));
             let attended = self.attendance.turned(now, self.hub.len(), self.hub.broker());
-            timeout = nap.into_iter().chain(until).chain(attended).min();
+            let files = self.gateways.turned(now);
+            timeout = nap.into_iter().chain(until).chain(attended).chain(files).min();
         }
     }
 
@@ -155,6 +168,7 @@ impl Running {
         match event.token() {
             WAKER => {}
             SIGNALS => self.attendance.notice(),
+            WATCH => self.gateways.notice(),
             Token(number) if number < CONNECTIONS => self.doors.ready(number - LISTENERS),
             Token(number) => {
                 let readiness = Readiness {
@@ -169,7 +183,7 @@ impl Running {
     }
 
     fn accept(&mut self, now: Time, registry: &Registry) {
-        let Self { hub, doors, bounds, .. } = self;
+        let Self { hub, doors, bounds, gateways, .. } = self;
         let gone = hub.buried();
         let mut seat = |door: &Entrance, mut stream: ClientSocket, peer: Peer| {
             bounds.check(hub, &peer)?;
@@ -178,7 +192,7 @@ impl Running {
             match registry.register(&mut stream, token, interest) {
                 Ok(()) => {
                     greet(door, &peer);
-                    hub.accept(now, stream, peer);
+                    hub.admit(now, stream, peer, gateways.stream(&peer));
                 }
                 Err(error) => warn!("Cannot take the connection from {peer}: {error}"),
             }
@@ -209,7 +223,7 @@ impl Running {
     }
 
     fn renew(&mut self, now: Time, registry: &Registry) -> Result<(), Vec<String>> {
-        let Self { reloader, doors, opener, hub, .. } = self;
+        let Self { reloader, doors, opener, hub, gateways, .. } = self;
         let Some(reloader) = reloader else {
             info!("There is no configuration to read again");
             return Ok(());
@@ -232,9 +246,11 @@ impl Running {
         changes = changes.max(change.len());
         change.adopt(doors, registry);
         let mut config = plan.config;
+        gateways.adopt(&config.listeners);
+        gateways.watch(registry, WATCH, reloader.listeners());
         self.bounds = Bounds::of(&config);
         doors.set_rate(config.max_connection_rate);
-        hub.count_addresses(self.bounds.address > 0);
+        hub.limit_addresses(self.bounds.address);
         hub.configure(now, options(&mut config), Some(Box::new(plan.authority)));
         match changes {
             0 => info!("Configuration read again: nothing has changed"),

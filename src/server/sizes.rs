@@ -17,18 +17,21 @@ use crate::message::{Delivery, Message, Parts};
 use crate::router::{Group, Match, Router, Subscriber};
 use crate::session::{Held, Inbound, Outbound, Queue, Rare, Session};
 use crate::topic_matcher::Topics;
-use crate::transport::Output;
+use crate::transport::{Output, Stream};
 
 /// What, how many bytes it takes, and how many it may.
 type Row = (&'static str, usize, usize);
 
 const CONNECTION: &[Row] = &[
-    ("connection, of the loop", size_of::<Connection<ClientSocket>>(), 104),
+    ("connection, of the loop", size_of::<Connection<ClientSocket>>(), 112),
     ("  decoder, in it", size_of::<Decoder>(), 40),
     ("  output, in it", size_of::<Output>(), 32),
     ("link, of the broker", Broker::LINK_BYTES, 176),
     ("  what is known once it is let in, in it", Broker::ONLINE_BYTES, 160),
-    ("before it is let in", Broker::JUDGING_BYTES, 296),
+    ("before it is let in", Broker::JUDGING_BYTES, 304),
+    ("if there is more than packets on it", size_of::<Stream>(), 160),
+    ("  its WebSocket", Stream::WEB_BYTES, 96),
+    ("  its TLS, without keys", Stream::TLS_BYTES, 1300),
     ("if it publishes", Broker::LAST_TOPIC_BYTES, 128),
     ("if it has come near a limit", Broker::BRAKE_BYTES, 56),
     ("while its PUBLISH waits for room", Broker::WAIT_BYTES, 48),

@@ -42,6 +42,7 @@ pub fn answer(file: &str, matches: &Matches) -> Result<(String, bool), Vec<Strin
         client_id: matches.opt_str("clientid").unwrap_or_default().into(),
         user_name: matches.opt_str("user").map(Into::into),
         peer: Peer::default(),
+        certificate: None,
     };
     let Decision { is_allowed, line } = acl.decide(&who, what, topic);
     let may = if is_allowed { "allowed" } else { "denied" };

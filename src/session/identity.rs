@@ -39,6 +39,24 @@ impl fmt::Display for Peer {
     }
 }
 
+/// A certificate that a client has shown and that somebody trusted vouches for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// The last common name of its subject.
+    pub common_name: Option<String>,
+    /// Its whole subject as RFC 2253 writes it: `CN=lamp,O=Home`, the last part first.
+    pub subject: String,
+    /// DNS names among its subject alternative names.
+    pub dns_names: Vec<String>,
+    /// URIs among them.
+    pub uris: Vec<String>,
+    /// Mail addresses among them.
+    pub emails: Vec<String>,
+    /// SHA-256 of the whole certificate; absent if only a proxy has seen it, which tells no more
+    /// than the common name.
+    pub fingerprint: Option<[u8; 32]>,
+}
+
 /// A client, as far as it has said and proved who it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -48,6 +66,8 @@ pub struct Identity {
     pub user_name: Option<Rc<str>>,
     /// Where it comes from.
     pub peer: Peer,
+    /// The certificate it has shown, if it was asked for one.
+    pub certificate: Option<Rc<Certificate>>,
 }
 
 /// What somebody wants to do with a topic or filter.

@@ -13,7 +13,9 @@ mod queue;
 mod state;
 
 pub use examiner::{Applicant, Denial, Examiner, Verdict};
-pub use identity::{Access, Admission, AllowAll, Authority, Credentials, Identity, Peer};
+pub use identity::{
+    Access, Admission, AllowAll, Authority, Certificate, Credentials, Identity, Peer,
+};
 pub use inbound::Inbound;
 pub use outbound::{Awaiting, Outbound, Place, Stray};
 pub use queue::Queue;

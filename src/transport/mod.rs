@@ -7,12 +7,37 @@
 //! Never opens, polls or closes a socket (that is `server`) and never decides what is sent (that
 //! is `broker`).
 
+#[cfg(not(all(feature = "tls", feature = "websocket")))]
+mod absent;
 mod aliases;
 mod chunks;
+mod fault;
 mod frame;
+mod gateway;
 mod output;
 mod pool;
+mod proxy;
+mod sealing;
+mod settings;
+mod stream;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "websocket")]
+mod websocket;
 
+#[cfg(not(feature = "tls"))]
+use absent::tls;
+#[cfg(not(feature = "websocket"))]
+use absent::websocket;
+
+pub use fault::foreign;
 pub use frame::{Content, Frame, Label};
+pub use gateway::{Exit, Gateway};
 pub use output::{Flushed, Output, SHARED_FROM};
 pub use pool::Pool;
+pub use proxy::{Rules as ProxyRules, Version as ProxyVersion};
+pub use sealing::{BATCH, Sealing};
+pub use settings::{Clock, Expiry, File, TlsClient, TlsServer, TlsVersions, WebRequest, WebRules};
+pub use stream::{Introduction, Opened, Scratch, Stream};
+pub use tls::{Acceptor, Connector};
+pub use websocket::{WebAcceptor, WebConnector};

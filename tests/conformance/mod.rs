@@ -9,6 +9,8 @@ mod sentences;
 mod v31;
 mod v311;
 mod v5;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 /// The standard a statement belongs to: the two number theirs alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -31,7 +31,12 @@ fn check(problems: &[Problem], bytes: &[u8]) {
 fn who(rng: &mut Rng) -> Identity {
     let names = ["anna", "a b", "+", "#", "a/b", "", "%c", "\u{e9}"];
     let user_name = rng.chance(3, 4).then(|| (*pick(rng, &names)).into());
-    Identity { client_id: (*pick(rng, &names)).into(), user_name, peer: Peer::default() }
+    Identity {
+        client_id: (*pick(rng, &names)).into(),
+        user_name,
+        peer: Peer::default(),
+        certificate: None,
+    }
 }
 
 #[test]

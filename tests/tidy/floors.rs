@@ -9,7 +9,7 @@ use super::source::Source;
 /// A module names only modules on lower floors. Those on one floor do not know each other.
 pub(super) const FLOORS: &[&[&str]] = &[
     &["rng"],
-    &["crowd", "few", "map", "metrics", "stamp", "time"],
+    &["crowd", "few", "map", "metrics", "network", "stamp", "time"],
     &["codec"],
     &["topic_matcher"],
     &["message"],

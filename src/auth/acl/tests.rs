@@ -10,7 +10,7 @@ fn parsed(text: &str) -> Acl {
 
 fn client(client_id: &str, user_name: Option<&str>) -> Identity {
     let (client_id, user_name) = (client_id.into(), user_name.map(Into::into));
-    Identity { client_id, user_name, peer: Peer::default() }
+    Identity { client_id, user_name, peer: Peer::default(), certificate: None }
 }
 
 /// What client `c` may do, as a letter each, and the line that says so: `r1 w0`.

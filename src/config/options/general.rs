@@ -10,9 +10,7 @@ use super::{Entry, Mark, in_broker, in_listener};
 
 /// What the features are called that are still to come.
 pub(super) const TLS: Mark = Mark::Later("TLS");
-pub(super) const WEBSOCKET: Mark = Mark::Later("WebSocket");
 pub(super) const BRIDGES: Mark = Mark::Later("bridges");
-pub(super) const PROXY: Mark = Mark::Later("the PROXY protocol");
 const CONTROL: Mark = Mark::Later("the control topics");
 
 const IN_MEMORY: Mark =

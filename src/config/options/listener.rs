@@ -6,8 +6,14 @@
 
 use super::Kind::{Flag, Limit, Mode, Number, Own, Path, Prefix, Text, Word, Words};
 use super::Scope::{File, Listener};
-use super::general::{PROXY, WEBSOCKET};
 use super::{Entry, Mark, in_listener};
+
+/// What a build without WebSocket makes of options that need it.
+const WEBSOCKET: Mark = if cfg!(feature = "websocket") {
+    Mark::Works
+} else {
+    Mark::Refused("this build has no WebSocket; use one with the feature 'websocket'")
+};
 
 const fn topic_aliases(name: &'static str, says: &'static str) -> Entry {
     let kind = Number { min: 0, max: u16::MAX as u64, unit: "aliases" };
@@ -122,15 +128,12 @@ pub(super) const LISTENERS: &[Entry] = &[
     .at(in_listener!(auto_id_prefix))
     .replaces("auto_id_prefix")
     .needs_listener(),
-    Entry::new(
-        Listener,
-        "protocol",
-        Word(&["mqtt", "websockets", "http_api", "mqttsn"]),
-        "mqtt",
-        "what is spoken",
-    )
-    .mark(WEBSOCKET),
-    Entry::new(Listener, "http_dir", Path, "none", "files for browsers").mark(WEBSOCKET),
+    Entry::new(Listener, "protocol", Word(&["mqtt", "websockets"]), "mqtt", "what is spoken")
+        .at(in_listener!(protocol))
+        .mark(WEBSOCKET),
+    Entry::new(Listener, "http_dir", Path, "none", "files for browsers").mark(Mark::Refused(
+        "this broker is no web server; serve the files by one and remove the line",
+    )),
     Entry::new(
         Listener,
         "websockets_origin",
@@ -139,6 +142,7 @@ pub(super) const LISTENERS: &[Entry] = &[
         "from which pages browsers may connect",
     )
     .repeats()
+    .at(in_listener!(websockets_origin))
     .mark(WEBSOCKET),
     Entry::new(
         Listener,
@@ -160,12 +164,12 @@ pub(super) const LISTENERS: &[Entry] = &[
     Entry::new(
         Listener,
         "enable_proxy_protocol",
-        Number { min: 1, max: 2, unit: "" },
+        Word(&["1", "2"]),
         "none",
-        "whether a proxy tells who the client is",
+        "by which PROXY header a proxy tells who the client is",
     )
-    .needs_listener()
-    .mark(PROXY),
+    .at(in_listener!(enable_proxy_protocol))
+    .needs_listener(),
     Entry::new(
         Listener,
         "proxy_protocol_v2_require_tls",
@@ -173,6 +177,16 @@ pub(super) const LISTENERS: &[Entry] = &[
         "false",
         "whether the client must have spoken TLS to the proxy",
     )
-    .needs_listener()
-    .mark(PROXY),
+    .at(in_listener!(proxy_protocol_v2_require_tls))
+    .needs_listener(),
+    Entry::new(
+        Listener,
+        "proxy_trusted_networks",
+        Own("ADDRESS[/BITS] ..."),
+        "none",
+        "from where proxies are believed",
+    )
+    .at(in_listener!(proxy_trusted_networks))
+    .repeats()
+    .needs_listener(),
 ];

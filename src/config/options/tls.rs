@@ -6,30 +6,41 @@
 
 use super::Kind::{Flag, Path, Text, Word};
 use super::Scope::Listener;
-use super::{Entry, Mark, general};
+use super::{Entry, Mark, general, in_listener};
 
 const ENGINE: Mark =
     Mark::Refused("this broker loads no OpenSSL engines; give it the key as a PEM file");
 
+/// What a build without TLS makes of options that need it.
+const HERE: Mark = if cfg!(feature = "tls") {
+    Mark::Works
+} else {
+    Mark::Refused("this build has no TLS; use one with the feature 'tls'")
+};
+
 const fn tls(name: &'static str, kind: super::Kind, says: &'static str) -> Entry {
-    Entry::new(Listener, name, kind, "none", says).mark(general::TLS)
+    Entry::new(Listener, name, kind, "none", says).mark(HERE)
 }
 
 const fn switch(name: &'static str, says: &'static str) -> Entry {
-    Entry::new(Listener, name, Flag, "false", says).mark(general::TLS)
+    Entry::new(Listener, name, Flag, "false", says).mark(HERE)
 }
 
 pub(super) const TLS: &[Entry] = &[
-    tls("certfile", Path, "the certificate of the broker and its chain, PEM"),
-    tls("keyfile", Path, "its private key, PEM"),
-    tls("cafile", Path, "authorities that vouch for clients, PEM"),
-    tls("capath", Path, "a directory of such authorities"),
-    switch("require_certificate", "whether clients must bring a certificate"),
-    switch("use_identity_as_username", "whether its common name is the user name"),
-    switch("use_subject_as_username", "whether its whole subject is the user name"),
-    tls("crlfile", Path, "certificates that were revoked"),
-    tls("ciphers", Text, "ciphers for TLS 1.2"),
-    tls("ciphers_tls1.3", Text, "ciphers for TLS 1.3"),
+    tls("certfile", Path, "the certificate of the broker and its chain, PEM")
+        .at(in_listener!(certfile)),
+    tls("keyfile", Path, "its private key, PEM").at(in_listener!(keyfile)),
+    tls("cafile", Path, "authorities that vouch for clients, PEM").at(in_listener!(cafile)),
+    tls("capath", Path, "a directory of such authorities").at(in_listener!(capath)),
+    switch("require_certificate", "whether clients must bring a certificate")
+        .at(in_listener!(require_certificate)),
+    switch("use_identity_as_username", "whether its common name is the user name")
+        .mark(general::TLS),
+    switch("use_subject_as_username", "whether its whole subject is the user name")
+        .mark(general::TLS),
+    tls("crlfile", Path, "certificates that were revoked").at(in_listener!(crlfile)),
+    tls("ciphers", Text, "ciphers for TLS 1.2").at(in_listener!(ciphers)),
+    tls("ciphers_tls1.3", Text, "ciphers for TLS 1.3").at(in_listener!(ciphers_tls13)),
     Entry::new(
         Listener,
         "tls_version",
@@ -37,11 +48,12 @@ pub(super) const TLS: &[Entry] = &[
         "tlsv1.2",
         "the lowest version of TLS",
     )
-    .mark(general::TLS),
+    .at(in_listener!(tls_version))
+    .mark(HERE),
     tls("dhparamfile", Path, "parameters for an old way to exchange keys")
         .mark(Mark::Warns("keys are exchanged over elliptic curves, which need no parameters")),
     switch("disable_client_cert_date_checks", "whether expired certificates are as good as others")
-        .mark(Mark::Refused("this broker takes no expired certificates; renew those of clients")),
+        .at(in_listener!(disable_client_cert_date_checks)),
     Entry::new(Listener, "tls_keyform", Word(&["pem", "engine"]), "pem", "where the key is")
         .mark(ENGINE),
     tls("tls_engine", Text, "an OpenSSL engine").mark(ENGINE),

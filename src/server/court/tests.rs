@@ -68,7 +68,8 @@ impl World {
         let conn = ConnId { slot: self.next, serial: 1 };
         let address = Some(SocketAddr::from(([192, 0, 2, from], 1)));
         let peer = Peer { address, listener: 0 };
-        let identity = Identity { client_id: id.into(), user_name: Some(id.into()), peer };
+        let identity =
+            Identity { client_id: id.into(), user_name: Some(id.into()), peer, certificate: None };
         let password = Some(bytes::Bytes::from(password.to_owned()));
         let credentials = Credentials { identity, password, method: None };
         (conn, self.court.ask(self.now, conn, credentials))

@@ -27,7 +27,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// Charges what a connection holds to the memory gauge.
     pub(super) fn weigh(&mut self, slot: u32) {
         let Some(connection) = self.connections.get_mut(slot as usize) else { return };
-        let weight = connection.output.waiting() + connection.decoder.buffered();
+        let machines = connection.stream.as_ref().map_or(0, |stream| stream.waiting());
+        let weight = connection.output.waiting() + connection.decoder.buffered() + machines;
         let before = std::mem::replace(&mut connection.weighed, saturated(weight));
         if before != connection.weighed {
             let gauge = self.broker.gauge();
@@ -41,7 +42,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         let connection = &mut self.connections[slot as usize];
         if connection.phase != Phase::Dead {
             connection.phase = Phase::Dead;
-            connection.output.discard(&mut self.pool);
+            connection.discard(&mut self.pool);
             self.dead.push(slot);
         }
     }

@@ -14,7 +14,7 @@ use slab::Slab;
 use crate::crowd;
 use crate::map::{Map, map};
 use crate::persistence::Disk;
-use crate::session::Peer;
+use crate::session::{ConnId, Peer};
 
 use super::{Hub, Socket};
 
@@ -24,6 +24,12 @@ pub(in crate::server) struct Seat {
     listener: u16,
     /// Place in the table of addresses, or [`NOWHERE`].
     address: u32,
+}
+
+impl Seat {
+    pub(super) const fn listener(self) -> u16 {
+        self.listener
+    }
 }
 
 /// A seat that counts for no address.
@@ -112,15 +118,32 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     }
 
     /// How many connections came from this address, of IPv6 from its /64 network, since
-    /// [addresses are counted](Self::count_addresses).
+    /// [addresses are counted](Self::limit_addresses).
     #[must_use]
     pub fn len_from(&self, address: IpAddr) -> u32 {
         self.census.from(address)
     }
 
-    /// Whether connections are counted by address from now on, too.
-    pub fn count_addresses(&mut self, is_on: bool) {
-        self.census.count_addresses(is_on);
+    /// How many connections there may be from one address from now on; 0 is no limit, and then
+    /// they are not counted by address. Who accepts them asks first; here it counts for those of
+    /// whom a proxy says later where they come from.
+    pub const fn limit_addresses(&mut self, most: u32) {
+        self.most_from_address = most;
+        self.census.count_addresses(most > 0);
+    }
+
+    /// Counts a connection for the address that it has turned out to come from; whether there may
+    /// be as many.
+    pub(super) fn reseat(&mut self, conn: ConnId, peer: &Peer) -> bool {
+        let seat = self.census.enter(peer);
+        let Some(connection) = self.connection(conn) else {
+            self.census.leave(seat);
+            return true;
+        };
+        let before = std::mem::replace(&mut connection.seat, seat);
+        self.census.leave(before);
+        let most = self.most_from_address;
+        most == 0 || peer.address.is_none_or(|address| self.census.from(address.ip()) <= most)
     }
 }
 

@@ -25,6 +25,7 @@
 //!
 //! Never opens a socket, asks a clock, or waits.
 
+mod admit;
 mod bury;
 mod census;
 mod judge;
@@ -44,9 +45,9 @@ use slab::Slab;
 use crate::broker::{Broker, Effects, Event, Options, Storage, Verdict};
 use crate::codec::Limits;
 use crate::persistence::{Disk, Seq};
-use crate::session::{Authority, ConnId, Peer};
+use crate::session::{Authority, ConnId};
 use crate::time::Time;
-use crate::transport::Pool;
+use crate::transport::{Pool, Scratch};
 
 pub use judge::{Judge, Nobody};
 
@@ -108,10 +109,16 @@ pub struct Hub<S, D> {
     /// Reused from event to event.
     effects: Option<Box<Effects>>,
     pool: Pool,
+    /// What connections with something between socket and packets use in turn.
+    machines: Scratch,
+    /// How many handshakes of TLS may go on in this turn.
+    handshakes: usize,
     /// When the pool is looked at next, if it holds anything worth it.
     trim_at: Option<Time>,
     limits: Limits,
     census: Census,
+    /// Connections from one address; 0 is no limit.
+    most_from_address: u32,
     /// Charged bytes from which a connection is flushed without waiting for the write phase.
     flush_from: usize,
     durable: Seq,
@@ -142,6 +149,10 @@ const LEAVE_MS: u64 = 5_000;
 /// How long after a failed commit the next is tried.
 const COMMIT_AGAIN_MS: u64 = 1_000;
 
+/// Handshakes of TLS that go on in one turn at the most: they cost a thousand times as much as a
+/// packet, and those who are served already must not wait for a crowd that comes back.
+const HANDSHAKE_BUDGET: usize = 4;
+
 /// How often idle buffers are looked at while there are any.
 const TRIM_MS: u64 = 1_000;
 
@@ -165,9 +176,12 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             scratch: vec![0; READ_BUDGET].into_boxed_slice(),
             effects: None,
             pool: Pool::new(),
+            machines: Scratch::default(),
+            handshakes: 0,
             trim_at: None,
             limits: limits(&options),
             census: Census::new(seed),
+            most_from_address: 0,
             flush_from: options.room as usize / 2,
             durable: Seq(0),
             told: (Seq(0), Storage::Well),
@@ -201,51 +215,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     #[must_use]
     pub const fn buried(&self) -> u64 {
         self.buried
-    }
-
-    /// The slot the next connection will have, for a poll that needs to know before.
-    #[must_use]
-    pub fn next_slot(&self) -> usize {
-        self.connections.vacant_key()
-    }
-
-    /// Takes a connection.
-    ///
-    /// # Panics
-    /// With more than 2^32 connections.
-    pub fn accept(&mut self, now: Time, socket: S, peer: Peer) -> ConnId {
-        self.serial = self.serial.wrapping_add(1);
-        let seat = self.census.enter(&peer);
-        let slot = self.connections.insert(Connection::new(socket, self.serial, seat));
-        self.broker.gauge().charge(crate::metrics::Kind::Connection, size_of::<Connection<S>>());
-        let slot = u32::try_from(slot).expect("fewer than 2^32 sockets");
-        let conn = ConnId { slot, serial: self.serial };
-        log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);
-        self.tell(now, Event::Opened { conn, peer });
-        // Its CONNECT is mostly there by now: a read is cheaper than another poll.
-        self.connections[conn.slot as usize].flags.set(Flags::READABLE);
-        self.list(conn.slot);
-        conn
-    }
-
-    /// Takes what a poll has seen of the socket in `slot`. A slot that is empty, or taken by
-    /// another connection since, does no harm.
-    pub fn ready(&mut self, slot: usize, readiness: Readiness) {
-        let Some(connection) = self.connections.get_mut(slot) else { return };
-        if readiness.readable || readiness.ended || readiness.failed {
-            connection.flags.set(Flags::READABLE);
-        }
-        if readiness.ended || readiness.failed {
-            connection.flags.set(Flags::ENDING);
-        }
-        if readiness.failed {
-            connection.flags.set(Flags::ERROR);
-        }
-        if readiness.writable {
-            connection.flags.set(Flags::WRITABLE);
-        }
-        let slot = u32::try_from(slot).expect("it is in use");
-        self.list(slot);
     }
 
     /// Does what can be done now; returns how long nothing more will be, `None` until something

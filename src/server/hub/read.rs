@@ -12,10 +12,11 @@ use std::mem;
 use crate::broker::{End, Event};
 use crate::codec::{Decoder, Incoming, Packet};
 use crate::persistence::Disk;
-use crate::session::ConnId;
+use crate::session::{ConnId, Peer};
 use crate::time::Time;
+use crate::transport::{self, Introduction};
 
-use super::{Flags, Hub, LEAVE_MS, Phase, READ_BUDGET, Socket, UNREAD_MAX};
+use super::{Flags, HANDSHAKE_BUDGET, Hub, LEAVE_MS, Phase, READ_BUDGET, Socket, UNREAD_MAX};
 
 /// Of one connection and turn while its messages are small: a thousand of them are enough to make
 /// the others wait, and to spread the cost of a system call over.
@@ -27,6 +28,7 @@ const LARGE_PAYLOAD: usize = 4 << 10;
 impl<S: Socket, D: Disk> Hub<S, D> {
     pub(super) fn read(&mut self, now: Time) {
         // What is listed meanwhile has its turn next time.
+        self.handshakes = HANDSHAKE_BUDGET;
         let count = self.reading.len();
         for place in 0..count {
             self.read_one(now, self.reading[place]);
@@ -44,6 +46,10 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         if !connection.is_to_read() {
             return;
         }
+        if connection.stream.as_ref().is_some_and(|stream| stream.is_handshaking()) {
+            let Some(left) = self.handshakes.checked_sub(1) else { return self.list(slot) };
+            self.handshakes = left;
+        }
         let is_kept = connection.flags.take(Flags::KEPT);
         let mut scratch = mem::take(&mut self.scratch);
         if is_kept {
@@ -52,8 +58,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.drain(now, conn, &mut scratch);
         self.scratch = scratch;
         if let Some(connection) = self.connection(conn) {
-            let unread = connection.output.waiting().saturating_sub(connection.output.charged());
-            if unread > UNREAD_MAX {
+            if connection.unread() > UNREAD_MAX {
                 connection.flags.set(Flags::CHOKED);
             }
             self.weigh(slot);
@@ -91,8 +96,13 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                         }
                     }
                     spent += count;
+                    let is_wrapped = connection.stream.is_some();
                     self.broker.traffic().came(count);
-                    self.decode(now, conn, &scratch[..count]);
+                    if is_wrapped {
+                        self.open(now, conn, &mut scratch[..count]);
+                    } else {
+                        self.decode(now, conn, &scratch[..count]);
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -110,6 +120,44 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         }
     }
 
+    /// Takes what came apart into packets, of a connection on which there is more than those.
+    fn open(&mut self, now: Time, conn: ConnId, bytes: &mut [u8]) {
+        let mut machines = mem::take(&mut self.machines);
+        if let Some(connection) = self.connection(conn)
+            && connection.phase == Phase::Open
+            && let Some(stream) = &mut connection.stream
+        {
+            let listener = connection.seat.listener();
+            let opened = stream.open(bytes, &mut machines);
+            if connection.is_to_write() {
+                self.list(conn.slot);
+            }
+            if let Some(Introduction { address, certificate }) = opened.introduction {
+                let peer = Peer { address, listener };
+                self.tell(now, Event::Introduced { conn, peer, certificate });
+                if !self.reseat(conn, &peer) {
+                    let what = "there are as many connections from its address as are allowed";
+                    self.tell(now, Event::Failed { conn, what });
+                }
+            }
+            if !opened.plain.is_empty() {
+                self.decode(now, conn, opened.plain);
+            }
+            if self.is_open(conn) {
+                if let Some(what) = opened.fault {
+                    self.tell(now, Event::Failed { conn, what: &what });
+                } else if opened.is_closed {
+                    self.ended(now, conn, End::Peer);
+                }
+            }
+        }
+        self.machines = machines;
+    }
+
+    fn is_open(&mut self, conn: ConnId) -> bool {
+        self.connection(conn).is_some_and(|connection| connection.phase == Phase::Open)
+    }
+
     /// Takes `input` apart into packets and tells the broker each, until it wants no more.
     fn decode(&mut self, now: Time, conn: ConnId, mut input: &[u8]) {
         let Some(connection) = self.connection(conn) else { return };
@@ -118,6 +166,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         }
         let mut decoder = mem::replace(&mut connection.decoder, Decoder::server());
         let limits = self.limits;
+        let whole = input;
         loop {
             let connection = &mut self.connections[conn.slot as usize];
             if connection.phase != Phase::Open {
@@ -152,8 +201,12 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                     let version = decoder.version();
                     if let Some(version) = version {
                         connection.output.set_version(version);
+                        self.tell(now, Event::Garbled { conn, version: Some(version), error });
+                    } else if let Some(what) = transport::foreign(whole) {
+                        self.tell(now, Event::Failed { conn, what });
+                    } else {
+                        self.tell(now, Event::Garbled { conn, version, error });
                     }
-                    self.tell(now, Event::Garbled { conn, version, error });
                     assert!(
                         self.connection(conn).is_none_or(|c| c.phase != Phase::Open),
                         "the broker closes what cannot be read"
@@ -179,7 +232,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         }
         // A peer that has closed one direction only still gets what waits for it.
         let Some(connection) = self.connection(conn) else { return };
-        if end == End::Broken || connection.phase == Phase::Shut || connection.output.is_empty() {
+        if end == End::Broken || connection.phase == Phase::Shut || connection.is_drained() {
             self.kill(conn.slot);
         } else {
             self.list(conn.slot);

@@ -38,7 +38,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// Writes what may leave; room to give back is noted.
     pub(super) fn flush(&mut self, slot: u32, budget: usize) {
         let connection = &mut self.connections[slot as usize];
-        let done = connection.output.flush(&mut self.pool, &mut connection.socket, budget);
+        let done = connection.flush(&mut self.pool, &mut self.machines, budget);
         self.left += done.bytes;
         if done.is_blocked {
             connection.flags.clear(Flags::WRITABLE);
@@ -46,8 +46,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         if done.credit > 0 && !connection.flags.has(Flags::TOLD) {
             self.credits.push((connection.id(slot), done.credit));
         }
-        let unread = connection.output.waiting().saturating_sub(connection.output.charged());
-        if unread < UNREAD_MAX / 2 {
+        if connection.unread() < UNREAD_MAX / 2 {
             connection.flags.clear(Flags::CHOKED);
         }
         if let Some(error) = done.error {
@@ -62,7 +61,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         if connection.phase != Phase::Open {
             return self.kill(slot);
         }
-        connection.output.discard(&mut self.pool);
+        connection.discard(&mut self.pool);
         connection.flags.clear(Flags::CHOKED);
         for flag in [Flags::MUTE, Flags::ERROR, Flags::ENDING, Flags::READABLE] {
             connection.flags.set(flag);
@@ -73,7 +72,17 @@ impl<S: Socket, D: Disk> Hub<S, D> {
     /// Goes on with a connection that is being closed.
     fn finish(&mut self, slot: u32) {
         let connection = &mut self.connections[slot as usize];
-        if connection.phase != Phase::Flushing || !connection.output.is_empty() {
+        if connection.phase != Phase::Flushing || !connection.is_drained() {
+            return;
+        }
+        if let Some(stream) = &mut connection.stream {
+            stream.close();
+            if connection.flags.has(Flags::WRITABLE) {
+                self.flush(slot, WRITE_BUDGET);
+            }
+        }
+        let connection = &mut self.connections[slot as usize];
+        if connection.phase != Phase::Flushing || !connection.is_drained() {
             return;
         }
         if connection.flags.has(Flags::EOF) || connection.socket.shutdown_write().is_err() {

@@ -17,6 +17,8 @@ mod session;
 mod subscribe;
 mod topics;
 mod unsubscribe;
+#[cfg(feature = "websocket")]
+mod websocket;
 mod will;
 
 pub(crate) const TABLES: Tables = &[
@@ -33,6 +35,8 @@ pub(crate) const TABLES: Tables = &[
     order::CASES,
     topics::CASES,
     faults::CASES,
+    #[cfg(feature = "websocket")]
+    websocket::CASES,
 ];
 
 /// Statements without a test, and why.
@@ -43,16 +47,20 @@ pub(crate) const EXEMPT: Exempt = &[
     ("MQTT-3.14.4-2", CLIENT),
     ("MQTT-4.5.0-2", CLIENT),
     ("MQTT-4.8.0-2", "a fault of the server's own cannot be provoked from the network"),
+    #[cfg(not(feature = "websocket"))]
     ("MQTT-6.0.0-1", WEBSOCKET),
+    #[cfg(not(feature = "websocket"))]
     ("MQTT-6.0.0-2", WEBSOCKET),
     ("MQTT-6.0.0-3", CLIENT),
+    #[cfg(not(feature = "websocket"))]
     ("MQTT-6.0.0-4", WEBSOCKET),
     ("MQTT-7.0.0-1", "binds the client in a server that connects to others"),
     ("MQTT-7.1.2-1", CLIENT),
 ];
 
 const CLIENT: &str = "binds the client only";
-const WEBSOCKET: &str = "binds a server that speaks WebSocket; these tests speak TCP";
+#[cfg(not(feature = "websocket"))]
+const WEBSOCKET: &str = "binds a server that speaks WebSocket; this build does not";
 
 /// A client with a clean session.
 pub(crate) fn client(name: &str) -> Raw {

@@ -1,5 +1,7 @@
 //! The hub with sockets and storage in memory: turns, gates, budgets and ends.
 
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod streams;
 mod world;
 
 use super::*;
