@@ -6,8 +6,9 @@
 
 use core::net::IpAddr;
 
+use super::choice::Address;
 use super::parse::Line;
-use super::settings::{Address, Listener};
+use super::settings::Listener;
 use super::value::{self, check};
 
 /// What the command line says, for files that name no listener.

@@ -6,10 +6,11 @@
 //! Never reads text but values.
 
 use super::address::{Fallback, file_option};
+use super::choice::Address;
 use super::options::{Mark, Place, Scope};
 use super::parse::{At, Line, Raw};
 use super::report::Report;
-use super::settings::{Address, Config, Listener};
+use super::settings::{Config, Listener};
 use super::value::{self, Setting, check, clipped, is_default};
 
 /// Puts the lines together, if they can be.

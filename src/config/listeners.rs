@@ -7,11 +7,12 @@
 
 use super::address::{Fallback, PORT, listener_address};
 use super::build::{Builder, apply, is_idle, opens, place};
+use super::choice::Address;
 use super::choice::ProxyHeader;
 use super::options::{Place, Scope};
 use super::parse::At;
 use super::report::Report;
-use super::settings::{Address, Listener};
+use super::settings::Listener;
 use super::value;
 
 impl Builder<'_> {

@@ -33,15 +33,15 @@ mod tests;
 mod value;
 
 pub use address::Fallback;
-pub use choice::{Protocol, ProxyHeader, TlsVersion};
+pub use choice::{
+    Address, Family, Mode, Protocol, ProxyHeader, QueueOverflow, TlsVersion, Versions,
+};
 pub use log::{Facility, LogDest, LogFormat, LogSettings, LogTypes};
 pub use parse::{FILE_MAX, Files};
 pub use policy::{differences, policy};
 pub use report::Problem;
 use report::Report;
-pub use settings::{
-    Address, Config, DaemonSettings, Family, Limits, Listener, Mode, QueueOverflow, Versions,
-};
+pub use settings::{Config, DaemonSettings, Limits, Listener};
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,9 @@
 use core::net::IpAddr;
 use std::fmt::Write as _;
 
+use super::choice::Address;
 use super::options::{self, Entry, GROUPS, Mark, Place};
-use super::settings::{Address, Config, Listener};
+use super::settings::{Config, Listener};
 
 /// The policy of a configuration: each listener, who may connect, which limits; then the rest.
 #[must_use]

@@ -5,11 +5,11 @@
 //!
 //! Never reads text and never does what a setting says.
 
-use std::fmt;
-
-use super::choice::{Protocol, ProxyHeader, TlsVersion};
+use super::choice::{
+    Address, Family, Mode, Protocol, ProxyHeader, QueueOverflow, TlsVersion, Versions,
+};
 use super::log::LogSettings;
-use crate::codec::{QoS, Version};
+use crate::codec::QoS;
 use crate::network::Network;
 
 /// Everything a configuration file decides.
@@ -98,60 +98,6 @@ pub struct Listener {
     pub disable_client_cert_date_checks: bool,
 }
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Address {
-    /// This machine only: 127.0.0.1 and, if there is one, `::1`.
-    Loopback {
-        /// Port; 0 is any free one.
-        port: u16,
-    },
-    /// Every address of this machine.
-    Any {
-        /// Port; 0 is any free one.
-        port: u16,
-    },
-    /// Every address that a name has, or one address.
-    Host {
-        /// Name or address, as it was written.
-        host: String,
-        /// Port; 0 is any free one.
-        port: u16,
-    },
-    /// A Unix socket.
-    Unix {
-        /// Its path.
-        path: String,
-    },
-}
-
-/// Versions of IP a listener speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
-    /// Both.
-    #[default]
-    Both,
-    /// IPv4 only.
-    Ipv4,
-    /// IPv6 only.
-    Ipv6,
-}
-
-/// Permissions of a file, as chmod(2) takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mode(pub u32);
-
-/// Versions of MQTT, a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Versions {
-    /// MQTT 3.1.
-    pub v31: bool,
-    /// MQTT 3.1.1.
-    pub v311: bool,
-    /// MQTT 5.0.
-    pub v5: bool,
-}
-
 /// Limits and choices that hold for all clients. Where 0 is no limit, it says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -216,20 +162,6 @@ pub struct Limits {
     pub stalled_timeout: u32,
 }
 
-/// What happens to a message for a client whose queue is full.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueueOverflow {
-    /// It is dropped.
-    #[default]
-    DropNew,
-    /// The oldest one in the queue is dropped.
-    DropOld,
-    /// It is dropped and the client is disconnected.
-    Disconnect,
-    /// The publisher is told (5.0: 0x97) or held (3.x) until there is room.
-    Refuse,
-}
-
 /// The process itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DaemonSettings {
@@ -254,28 +186,6 @@ impl Config {
             limits: Limits::default(),
             log: LogSettings::default(),
             daemon: DaemonSettings::default(),
-        }
-    }
-}
-
-impl Address {
-    /// Whether the system chooses the port.
-    #[must_use]
-    pub const fn is_any_port(&self) -> bool {
-        match self {
-            Self::Loopback { port } | Self::Any { port } | Self::Host { port, .. } => *port == 0,
-            Self::Unix { .. } => false,
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Loopback { port } => write!(f, "port {port} of this machine only"),
-            Self::Any { port } => write!(f, "port {port} of every address"),
-            Self::Host { host, port } => write!(f, "port {port} of {host}"),
-            Self::Unix { path } => write!(f, "Unix socket {path}"),
         }
     }
 }
@@ -343,24 +253,6 @@ impl Listener {
                 Some(found)
             })
             .collect()
-    }
-}
-
-impl Versions {
-    /// Whether `version` is among them.
-    #[must_use]
-    pub const fn allow(self, version: Version) -> bool {
-        match version {
-            Version::V31 => self.v31,
-            Version::V311 => self.v311,
-            Version::V5 => self.v5,
-        }
-    }
-}
-
-impl Default for Versions {
-    fn default() -> Self {
-        Self { v31: true, v311: true, v5: true }
     }
 }
 

@@ -4,10 +4,10 @@
 //!
 //! Never knows which option it reads for.
 
+use super::choice::{Family, Mode, QueueOverflow, Versions};
 use super::choice::{Protocol, ProxyHeader, TlsVersion};
 use super::log::{Facility, LogFormat};
 use super::options::{Kind, NONE};
-use super::settings::{Family, Mode, QueueOverflow, Versions};
 use crate::codec::QoS;
 use crate::network::Network;
 

@@ -7,6 +7,7 @@
 
 /// In place of TLS.
 #[cfg(not(feature = "tls"))]
+#[expect(clippy::needless_pass_by_ref_mut, reason = "as the machines that are there take it")]
 pub(super) mod tls {
     use std::rc::Rc;
 
@@ -104,6 +105,7 @@ pub(super) mod tls {
 
 /// In place of WebSocket.
 #[cfg(not(feature = "websocket"))]
+#[expect(clippy::needless_pass_by_ref_mut, reason = "as the machines that are there take it")]
 pub(super) mod websocket {
     use std::ops::Range;
 

@@ -15,7 +15,8 @@ mod listener;
 mod log;
 mod tls;
 
-use super::settings::{Address, Config, Listener};
+use super::choice::Address;
+use super::settings::{Config, Listener};
 use super::value::Setting;
 
 /// One option.
