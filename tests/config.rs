@@ -235,6 +235,8 @@ fn sentences(entry: &Entry) -> Vec<String> {
     }
     match entry.mark {
         Mark::Works => {}
+        // The page is of a build that has everything.
+        Mark::Refused(why) if why.starts_with("this build has no ") => {}
         Mark::Warns(what) => all.push(format!("With a warning: {what}. ")),
         Mark::Refused(why) => all.push(format!("Refused: {why}. ")),
         Mark::Later(feature) => all.push(format!("Not supported by this build yet: {feature}. ")),

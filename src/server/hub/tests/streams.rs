@@ -58,6 +58,12 @@ fn wall() -> u64 {
     1_800_000_000
 }
 
+/// A client of `version` from this address, through the gateway.
+fn open_by(world: &mut World, gateway: &Arc<Gateway>, address: &str, version: Version) -> Client {
+    let peer = Peer { address: Some(address.parse().unwrap()), listener: 0 };
+    world.open_by(peer, gateway.stream(peer.address), version)
+}
+
 impl Keys {
     fn new() -> Self {
         let mut ca = CertificateParams::default();
@@ -102,7 +108,7 @@ impl Keys {
     }
 
     fn far(&self, world: &mut World, mix: Mix, gulp: usize) -> Far {
-        let near = world.open_by(&self.gateway(mix), "10.0.0.1:9", Version::V5);
+        let near = open_by(world, &self.gateway(mix), "10.0.0.1:9", Version::V5);
         let request = WebRequest { authority: "broker".into(), path: "/mqtt".into() };
         let exit = Exit {
             tls: mix.tls.then(|| self.connector.clone()),
@@ -293,7 +299,7 @@ fn who_does_not_keep_to_the_rules_is_closed() {
     for mix in MIXES {
         for first in [&b"\x16\x03\x01\x00\x05hello"[..], b"POST / HTTP/1.1\r\n\r\n", &[9; 300]] {
             let mut world = World::new();
-            let near = world.open_by(&keys.gateway(mix), "10.0.0.1:9", Version::V5);
+            let near = open_by(&mut world, &keys.gateway(mix), "10.0.0.1:9", Version::V5);
             near.send_bytes(&mut world, first);
             near.send_bytes(&mut world, &connect);
             world.settle();
@@ -351,7 +357,7 @@ fn proxies_are_believed_only_from_where_they_are() {
     let seen = |mix: Mix, from: &str, forwarded: &str| {
         let doorman = Doorman::default();
         let mut world = World::with(Options::default(), Box::new(doorman.clone()));
-        let near = world.open_by(&keys.gateway(mix), from, Version::V311);
+        let near = open_by(&mut world, &keys.gateway(mix), from, Version::V311);
         let mut request = Vec::new();
         if mix.proxy && from.starts_with("10.") {
             request.extend_from_slice(HEADER);
@@ -403,7 +409,7 @@ fn clients_behind_a_proxy_are_counted_by_their_own_addresses() {
     world.hub.limit_addresses(2);
     let gateway = keys.gateway(proxy);
     let come = |world: &mut World, client: &str, id: &str| {
-        let near = world.open_by(&gateway, "10.0.0.1:9", Version::V311);
+        let near = open_by(world, &gateway, "10.0.0.1:9", Version::V311);
         let header = format!("PROXY TCP4 {client} 10.0.0.1 4711 8883\r\n");
         let connect = bytes_of(&Packet::Connect(Connect::new(id)), Version::V311);
         near.send_bytes(world, &[header.as_bytes(), &connect].concat());

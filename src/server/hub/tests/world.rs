@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 
@@ -16,7 +15,7 @@ use crate::codec::{
 use crate::metrics::Kind;
 use crate::persistence::Record;
 use crate::session::{Access, Admission, AllowAll, Credentials, Identity, Peer};
-use crate::transport::Gateway;
+use crate::transport::Stream;
 
 /// Both directions of one connection.
 #[derive(Default)]
@@ -174,21 +173,17 @@ impl World {
     }
 
     pub(super) fn open(&mut self, version: Version) -> Client {
-        let wire = Rc::new(RefCell::new(Wire { space: usize::MAX, ..Wire::default() }));
-        let conn = self.hub.accept(self.now, FakeSocket(Rc::clone(&wire)), Peer::default());
-        Client { conn, wire, version, inbox: BytesMut::new() }
+        self.open_by(Peer::default(), None, version)
     }
 
-    /// A connection from this address through an gateway.
+    /// A connection from this peer, with what lies between its socket and its packets.
     pub(super) fn open_by(
         &mut self,
-        gateway: &Arc<Gateway>,
-        address: &str,
+        peer: Peer,
+        stream: Option<Box<Stream>>,
         version: Version,
     ) -> Client {
         let wire = Rc::new(RefCell::new(Wire { space: usize::MAX, ..Wire::default() }));
-        let peer = Peer { address: Some(address.parse().unwrap()), listener: 0 };
-        let stream = gateway.stream(peer.address);
         let conn = self.hub.admit(self.now, FakeSocket(Rc::clone(&wire)), peer, stream);
         Client { conn, wire, version, inbox: BytesMut::new() }
     }
