@@ -23,6 +23,7 @@ mod build;
 mod choice;
 mod listeners;
 mod log;
+mod named;
 pub mod options;
 mod parse;
 mod policy;
@@ -41,7 +42,9 @@ pub use parse::{FILE_MAX, Files};
 pub use policy::{differences, policy};
 pub use report::Problem;
 use report::Report;
-pub use settings::{Config, DaemonSettings, Limits, Listener};
+pub use settings::{
+    Config, DaemonSettings, Limits, Listener, PersistenceSettings, PersistenceSync,
+};
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

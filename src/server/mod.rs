@@ -34,6 +34,7 @@ mod run;
 mod signals;
 #[cfg(test)]
 mod sizes;
+mod storage;
 mod stream;
 pub mod trial;
 mod watch;
@@ -60,6 +61,7 @@ use question::Asking;
 pub use question::Question;
 use reload::Reloader;
 use signals::Signals;
+pub use storage::Persistence;
 
 /// A broker that is configured and does not listen yet.
 ///

@@ -19,7 +19,7 @@ use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::broker::Options;
 use crate::broker::target::CONNECTION;
-use crate::persistence::Memory;
+use crate::persistence::{Disk, Memory};
 use crate::session::Peer;
 use crate::time::Time;
 
@@ -32,6 +32,7 @@ use super::gateway::Gateways;
 use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
 use super::reload::Reloader;
+use super::storage::{Keeping, Opened};
 use super::stream::ClientSocket;
 use super::worker::Wake;
 use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER, WATCH};
@@ -41,7 +42,8 @@ const EVENTS: usize = 1024;
 
 /// A server that runs.
 struct Running {
-    hub: Hub<ClientSocket, Memory>,
+    hub: Hub<ClientSocket, Keeping>,
+    clock: Clock,
     doors: Doors<Entrance>,
     opener: Opener,
     bounds: Bounds,
@@ -84,11 +86,18 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         let _ = bell.waker.wake();
     });
     let court = Court::new(wake, asking)?;
-    let hub = Hub::new(options(&mut config), authority, Memory::default(), seed);
+    let mut clock = Clock::start();
+    let keeping = Keeping::Memory(Memory::default());
+    let hub = Hub::new(options(&mut config), authority, keeping, seed);
     let mut hub = hub.with_judge(Box::new(court));
     hub.limit_addresses(bounds.address);
-    let running = Running {
+    if let Some(persistence) = &config.persistence {
+        let opened = Opened::open(persistence)?;
+        clock.set(opened.load(clock.now(), &mut hub, Arc::clone(&stop))?);
+    }
+    let mut running = Running {
         hub,
+        clock,
         doors,
         opener,
         bounds,
@@ -101,6 +110,8 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         stop_timeout: config.stop_timeout,
     };
     let end = running.run(&mut poll);
+    let saved = running.hub.disk_mut().finish(running.clock.now());
+    let end = end.and(saved);
     log::logger().flush();
     end
 }
@@ -119,8 +130,8 @@ fn system_seed() -> u64 {
 }
 
 impl Running {
-    fn run(mut self, poll: &mut Poll) -> io::Result<()> {
-        let clock = Clock::start();
+    fn run(&mut self, poll: &mut Poll) -> io::Result<()> {
+        let clock = self.clock;
         let mut events = Events::with_capacity(EVENTS);
         let begin = clock.now();
         self.hub.begin(begin);
@@ -152,6 +163,10 @@ impl Running {
             }
             self.attendance.publish(now, &mut self.hub);
             let nap = self.hub.turn(now);
+            if let Some(what) = self.hub.disk().broken() {
+                // Nothing is promised any more that could not be kept.
+                return Err(io::Error::other(format!("storage is lost: {what}")));
+            }
             if self.stop_by.is_some() && self.hub.is_empty() {
                 return Ok(());
             }
@@ -292,7 +307,7 @@ impl Bounds {
     }
 
     /// Whether one more may come from `peer`.
-    fn check(&self, hub: &Hub<ClientSocket, Memory>, peer: &Peer) -> Result<(), Full> {
+    fn check(&self, hub: &Hub<ClientSocket, Keeping>, peer: &Peer) -> Result<(), Full> {
         let is_over = |count: usize, most: usize| most > 0 && count >= most;
         let most = self.listeners.get(usize::from(peer.listener)).copied().unwrap_or(0);
         if is_over(hub.len(), self.all) {
