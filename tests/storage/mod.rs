@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! crash.rs   publishers and subscribers while the broker is killed again and again
+//! import.rs  what mosquitto had stored, and what is stored in words
 //! peer.rs    their halves of the protocol, which outlive connections too
 //! ```
 //!
@@ -9,6 +10,7 @@
 //! stored at the end.
 
 mod crash;
+mod import;
 mod peer;
 
 use std::fs;
