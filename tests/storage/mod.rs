@@ -3,6 +3,7 @@
 //! ```text
 //! crash.rs   publishers and subscribers while the broker is killed again and again
 //! peer.rs    their halves of the protocol, which outlive connections too
+//! size.rs    how much is written, how large the file is, where there is no room for it
 //! ```
 //!
 //! Here: what is refused and left alone, what happens when the medium takes nothing, what is
@@ -10,6 +11,7 @@
 
 mod crash;
 mod peer;
+mod size;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
