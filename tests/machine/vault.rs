@@ -40,7 +40,7 @@ impl Writer for Stepped {
         let (batch, stamp) = self.job.take()?;
         let result = self.keeper.commit(&batch, stamp);
         self.batches += 1;
-        if self.batches % SHRINK_EVERY == 0 {
+        if self.batches.is_multiple_of(SHRINK_EVERY) {
             self.keeper.shrink();
         }
         Some(Outcome { batch, result })

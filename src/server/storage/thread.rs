@@ -82,6 +82,7 @@ struct Rest {
 }
 
 /// The next job, `None` if there will be none; the store may be shrunk before.
+#[expect(clippy::disallowed_methods, reason = "a thread that waits knows no other time")]
 fn next<O>(queue: &Receiver<Job>, keeper: &mut Keeper<O>, rest: &mut Rest) -> Option<Job>
 where
     O: FnMut() -> Result<Store, Failure>,
