@@ -52,6 +52,7 @@ mod journal;
 mod keeper;
 mod layout;
 mod memory;
+pub mod mosquitto;
 mod record;
 mod stamp;
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! crash.rs   publishers and subscribers while the broker is killed again and again
+//! import.rs  what mosquitto had stored, and what is stored in words
 //! peer.rs    their halves of the protocol, which outlive connections too
 //! size.rs    how much is written, how large the file is, where there is no room for it
 //! ```
@@ -10,6 +11,7 @@
 //! stored at the end.
 
 mod crash;
+mod import;
 mod peer;
 mod size;
 

@@ -43,6 +43,13 @@ impl Link {
         link
     }
 
+    /// A connection of a 3.1.1 client whose session is there.
+    pub(super) fn resumed(address: SocketAddr, id: &str) -> Self {
+        let (link, is_there) = Self::open(address, id, false).unwrap();
+        assert!(is_there, "the session of {id} is there");
+        link
+    }
+
     fn dial(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -105,6 +112,18 @@ impl Link {
                 count => self.inbox.extend_from_slice(&buffer[..count]),
             }
         }
+    }
+
+    /// The next packet, a PUBLISH of 3.1.1: its first byte, its identifier and its payload.
+    pub(super) fn publication(&mut self) -> (u8, Option<u16>, Vec<u8>) {
+        let (first, body) = self.packet().unwrap();
+        assert_eq!(first >> 4, 3, "a PUBLISH: {first:#x} {body:?}");
+        let topic = 2 + usize::from(u16::from_be_bytes([body[0], body[1]]));
+        let rest = &body[topic..];
+        if first & 6 == 0 {
+            return (first, None, rest.to_vec());
+        }
+        (first, Some(u16::from_be_bytes([rest[0], rest[1]])), rest[2..].to_vec())
     }
 
     /// The next packet, if it comes in a moment.

@@ -64,8 +64,8 @@ impl StoreFile {
         let mut head = [0; 16];
         let count = (&file).read(&mut head).map_err(|error| told(&path, &error))?;
         if head[..count].starts_with(MOSQUITTO) {
-            let what = "it is a database of mosquitto, which this broker does not read; choose \
-                        another persistence_file";
+            let what = "it is a database of mosquitto; choose another persistence_file, and \
+                        take over what is in this one by --import-mosquitto-db";
             return Err(told(&path, &what));
         }
         if !head[..count].starts_with(STORE) {

@@ -3,6 +3,7 @@
 //! ```text
 //! file.rs      which file, whose it is, and the medium it makes for the store
 //! thread.rs    the thread that waits for the medium while the loop goes on
+//! offline.rs   import from mosquitto, and what is stored in words
 //! ```
 //!
 //! Owns: how a server comes to its [`Disk`]: [`Keeping`], which is a journal over a file if the
@@ -11,6 +12,7 @@
 //! Never knows what a record means.
 
 mod file;
+pub(super) mod offline;
 mod thread;
 
 use std::io;
