@@ -1,7 +1,8 @@
 //! A batch, carried out.
 //!
-//! Owns: the count of rows that refer to each message, and of the bytes of all rows. A message is stored with the first and
-//! goes with the last; one that comes and goes within a batch is never written.
+//! Owns: the count of rows that refer to each message, and of the bytes of all rows. A message is
+//! stored with the first row and goes with the last; one that comes and goes within a batch is
+//! never written.
 //!
 //! Never commits.
 
