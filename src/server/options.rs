@@ -22,7 +22,7 @@ pub const BROKER: &[Opt] = &[
     Opt::flag("", "dump", "show what is stored as lines of JSON and exit"),
     Opt::value("", "host", "HOST", "listen on this address or name (default 0.0.0.0)").repeated(),
     Opt::value("p", "port", "PORT", "listen on this port (default 1883; 0: any free one)"),
-    Opt::value("", "max-clients", "COUNT", "take so many connections at once (default: no limit)"),
+    Opt::value("", "max-clients", "COUNT", "take so many connections at once (default: any)"),
     Opt::flag("d", "daemon", "run in the background, once everything is set up"),
     Opt::flag("v", "verbose", "log everything, every packet among it"),
     Opt::flag("q", "quiet", "log errors only"),
