@@ -5,6 +5,8 @@
 
 mod day;
 mod handover;
+#[cfg(feature = "tls")]
+mod identity;
 mod listeners;
 mod logs;
 mod manager;

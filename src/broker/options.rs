@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::codec::{QoS, Version};
+use crate::session::CertificateName;
 
 /// What happens to a message for a session whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,9 @@ pub struct ListenerOptions {
     /// What comes before every topic and filter of its clients, who never see it; empty for
     /// nothing.
     pub mount_point: String,
+    /// What of a client's certificate is its user name. What its CONNECT says of user name and
+    /// password is then ignored, and without such a certificate it is refused (5.0: 0x86, 3.x: 4).
+    pub certificate_name: Option<CertificateName>,
     /// Whether a client's user name becomes its client id.
     pub use_username_as_client_id: bool,
     /// Whether a client may leave its id to the broker.
@@ -172,6 +176,7 @@ impl Default for ListenerOptions {
             topic_alias_maximum_out: 10,
             versions: vec![Version::V31, Version::V311, Version::V5],
             mount_point: String::new(),
+            certificate_name: None,
             use_username_as_client_id: false,
             allow_zero_length_client_id: true,
             auto_id_prefix: "auto-".into(),

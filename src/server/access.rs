@@ -103,6 +103,7 @@ impl Tables {
         if let Some(path) = listener.acl_file.as_ref().filter(|_| names_users)
             && listener.allow_anonymous
             && listener.password_file.is_none()
+            && listener.certificate_name().is_none()
         {
             let what = format!(
                 "it has rules for users, but on {} everybody may take any user name; add a \
@@ -121,6 +122,7 @@ impl Tables {
         secret: Secret,
     ) -> AccessControl {
         let access = |listener: &Listener| ListenerAccess {
+            certificate_name: listener.certificate_name(),
             allow_anonymous: listener.allow_anonymous,
             // What a configuration names and nobody has read lets in nobody.
             passwords: listener

@@ -149,6 +149,7 @@ fn listener_options(listener: &Listener) -> ListenerOptions {
         topic_alias_maximum_out: listener.max_topic_alias_broker,
         versions: [Version::V31, Version::V311, Version::V5].into_iter().filter(spoken).collect(),
         mount_point: listener.mount_point.clone().unwrap_or_default(),
+        certificate_name: listener.certificate_name(),
         use_username_as_client_id: listener.use_username_as_clientid,
         allow_zero_length_client_id: listener.allow_zero_length_clientid,
         auto_id_prefix: listener.auto_id_prefix.clone(),

@@ -39,9 +39,14 @@ impl Office {
 
     /// Issues `FILE.crt` and `FILE.key` to localhost under this common name; both come by being
     /// renamed, the key last.
-    fn issue(&self, file: &str, name: &str) {
+    pub(super) fn issue(&self, file: &str, name: &str) {
         let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
+        self.issue_as(file, params);
+    }
+
+    /// Issues them with everything that is in `params`.
+    pub(super) fn issue_as(&self, file: &str, params: CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         for (end, text) in [("crt", certificate.pem()), ("key", key.serialize_pem())] {
@@ -187,7 +192,7 @@ fn what_is_wrong_with_certificates_is_told_at_the_start() {
 }
 
 /// Runs a command line in a shell; none if a program is not there.
-fn shell(line: &str, directory: &Directory, address: SocketAddr) -> Option<String> {
+pub(super) fn shell(line: &str, directory: &Directory, address: SocketAddr) -> Option<String> {
     let output = Command::new("timeout")
         .args(["20", "sh", "-ec", line])
         .current_dir(directory.path(""))
@@ -201,7 +206,7 @@ fn shell(line: &str, directory: &Directory, address: SocketAddr) -> Option<Strin
     Some(text)
 }
 
-fn has(programs: &'static str) -> bool {
+pub(super) fn has(programs: &'static str) -> bool {
     let mut probe = Command::new("sh");
     probe.args(["-c", &format!("command -v {programs}")]);
     Tool { name: programs, install: "apt-get install openssl mosquitto-clients", probe }.is_there()
