@@ -9,6 +9,7 @@ mod program;
 mod reload;
 pub(crate) mod scram;
 mod storm;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -3,6 +3,8 @@
 //! Real processes, ended by real signals. Nothing sleeps: the log is read line by line, and its
 //! end is the end of the process.
 
+#[cfg(feature = "tls")]
+mod certificates;
 mod day;
 mod handover;
 #[cfg(feature = "tls")]

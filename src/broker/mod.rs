@@ -205,6 +205,12 @@ impl Broker {
         }
     }
 
+    /// What it goes by.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Tells the broker what has happened and takes what it wants, appended to `effects`.
     pub fn handle(&mut self, now: Time, event: Event<'_>, effects: &mut Effects) {
         // Looked at once an event: who does not want packets in the log pays for a comparison.

@@ -28,6 +28,10 @@ pub enum Overflow {
 /// Limits and choices for the clients of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerOptions {
+    /// What it is called in topics below `$SYS`; empty where nothing is published of it.
+    pub name: String,
+    /// When its certificate ends, in seconds since 1970, if it has one.
+    pub certificate_end: Option<u64>,
     /// Highest QoS taken; above it a PUBLISH ends the connection with 0x9B.
     pub maximum_qos: QoS,
     /// Highest topic alias taken from a 5.0 client; a higher one ends the connection with 0x94.
@@ -171,6 +175,8 @@ impl Default for Options {
 impl Default for ListenerOptions {
     fn default() -> Self {
         Self {
+            name: String::new(),
+            certificate_end: None,
             maximum_qos: QoS::ExactlyOnce,
             topic_alias_maximum: 10,
             topic_alias_maximum_out: 10,

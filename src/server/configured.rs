@@ -144,6 +144,12 @@ fn places(listener: &Listener, owner: Option<Owner>) -> Result<Vec<Place>, Strin
 fn listener_options(listener: &Listener) -> ListenerOptions {
     let spoken = |version: &Version| listener.versions.allow(*version);
     ListenerOptions {
+        name: match &listener.address {
+            Address::Any { port } | Address::Loopback { port } => port.to_string(),
+            Address::Host { host, port } => format!("{host}:{port}"),
+            Address::Unix { path } => path.trim_start_matches('/').into(),
+        },
+        certificate_end: None,
         maximum_qos: listener.max_qos,
         topic_alias_maximum: listener.max_topic_alias,
         topic_alias_maximum_out: listener.max_topic_alias_broker,

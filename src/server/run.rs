@@ -31,10 +31,13 @@ use super::court::Court;
 use super::gateway::Gateways;
 use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
+use super::lookout::Lookout;
 use super::reload::Reloader;
 use super::stream::ClientSocket;
 use super::worker::Wake;
-use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER, WATCH};
+use super::{
+    BoundServer, CERTIFICATES, CONNECTIONS, LISTENERS, RIGHTS, SIGNALS, ServerConfig, Stop, WAKER,
+};
 
 /// Events taken from one poll at the most; what does not fit comes with the next.
 const EVENTS: usize = 1024;
@@ -46,6 +49,9 @@ struct Running {
     opener: Opener,
     bounds: Bounds,
     gateways: Gateways,
+    /// Files that may change meanwhile.
+    certificates: Lookout,
+    rights: Lookout,
     attendance: Attendance,
     reloader: Option<Reloader>,
     stop: Arc<Stop>,
@@ -73,10 +79,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         signals.register(poll.registry(), SIGNALS)?;
     }
     let bounds = Bounds::of(&config);
-    let mut gateways = Gateways::new(&config.listeners);
-    if let Some(reloader) = &reloader {
-        gateways.watch(poll.registry(), WATCH, reloader.listeners());
-    }
+    let gateways = Gateways::new(&config.listeners);
     let seed = config.seed.unwrap_or_else(system_seed);
     let bell = Arc::clone(&stop);
     let wake: Wake = Arc::new(move || {
@@ -84,15 +87,19 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         let _ = bell.waker.wake();
     });
     let court = Court::new(wake, asking)?;
-    let hub = Hub::new(options(&mut config), authority, Memory::default(), seed);
+    let mut options = options(&mut config);
+    note_ends(&mut options, &gateways);
+    let hub = Hub::new(options, authority, Memory::default(), seed);
     let mut hub = hub.with_judge(Box::new(court));
     hub.limit_addresses(bounds.address);
-    let running = Running {
+    let mut running = Running {
         hub,
         doors,
         opener,
         bounds,
         gateways,
+        certificates: Lookout::new("certificates", CERTIFICATES),
+        rights: Lookout::new("passwords and access control lists", RIGHTS),
         attendance: Attendance::new(signals, logger, config.notifies_manager),
         reloader,
         stop,
@@ -100,6 +107,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         stop_by: None,
         stop_timeout: config.stop_timeout,
     };
+    running.watch(poll.registry());
     let end = running.run(&mut poll);
     log::logger().flush();
     end
@@ -111,6 +119,17 @@ fn options(config: &mut ServerConfig) -> Options {
     options.connect_timeout_ms =
         u64::try_from(config.connect_timeout.as_millis()).unwrap_or(u64::MAX);
     options
+}
+
+/// Notes when the certificates end that listeners show.
+fn note_ends(options: &mut Options, gateways: &Gateways) {
+    for (listener, end) in options.listeners.iter_mut().zip(gateways.ends()) {
+        if let Some(listener) = listener
+            && listener.certificate_end != end
+        {
+            Arc::make_mut(listener).certificate_end = end;
+        }
+    }
 }
 
 /// A number no peer can guess: the standard library takes it from the system for its maps.
@@ -142,11 +161,7 @@ impl Running {
             if wanted.reload {
                 self.reload(now, poll.registry());
             }
-            if self.gateways.have_changed(now)
-                && let Some(reloader) = &self.reloader
-            {
-                self.gateways.renew(reloader.listeners());
-            }
+            self.see_to_files(now);
             if self.is_done(now) {
                 return Ok(());
             }
@@ -158,8 +173,10 @@ impl Running {
             let until = self.doors.nap_until(now).into_iter().chain(self.stop_by).min();
             let until = until.map(|at| at.since(now));
             let attended = self.attendance.turned(now, self.hub.len(), self.hub.broker());
-            let files = self.gateways.turned(now);
-            timeout = nap.into_iter().chain(until).chain(attended).chain(files).min();
+            let naps =
+                [self.certificates.nap(now), self.rights.nap(now), self.gateways.turned(now)];
+            let naps = naps.into_iter().chain([nap, until, attended]);
+            timeout = naps.flatten().min();
         }
     }
 
@@ -168,7 +185,8 @@ impl Running {
         match event.token() {
             WAKER => {}
             SIGNALS => self.attendance.notice(),
-            WATCH => self.gateways.notice(),
+            CERTIFICATES => self.certificates.notice(),
+            RIGHTS => self.rights.notice(),
             Token(number) if number < CONNECTIONS => self.doors.ready(number - LISTENERS),
             Token(number) => {
                 let readiness = Readiness {
@@ -201,6 +219,46 @@ impl Running {
         doors.accept(now, gone, &mut seat);
     }
 
+    /// Watches the files that are in use.
+    fn watch(&mut self, registry: &Registry) {
+        let Some(reloader) = &self.reloader else { return };
+        self.certificates.set(registry, reloader.certificates());
+        self.rights.set(registry, reloader.rights());
+    }
+
+    /// Reads files again that have changed, and goes by them if they can be used.
+    fn see_to_files(&mut self, now: Time) {
+        let (certificates, rights) =
+            (self.certificates.have_changed(now), self.rights.have_changed(now));
+        let Some(reloader) = &mut self.reloader else { return };
+        if self.stop_by.is_some() {
+            return; // Nobody comes in any more.
+        }
+        if certificates {
+            self.gateways.renew(reloader.listeners());
+            let mut options = self.hub.broker().options().clone();
+            note_ends(&mut options, &self.gateways);
+            self.hub.configure(now, options, None);
+        }
+        if !rights {
+            return;
+        }
+        match reloader.renew_rights() {
+            Ok((authority, changes)) => {
+                let options = self.hub.broker().options().clone();
+                self.hub.configure(now, options, Some(Box::new(authority)));
+                match changes {
+                    0 => info!("Passwords and rights read again: nothing has changed"),
+                    count => info!("Passwords and rights read again: {count} changes"),
+                }
+            }
+            Err(problems) => {
+                problems.iter().for_each(|problem| error!("{problem}"));
+                error!("Passwords and rights cannot be used as they are now; those before go on");
+            }
+        }
+    }
+
     /// Reads the configuration again and goes by it, if all of it can be had.
     fn reload(&mut self, now: Time, registry: &Registry) {
         if self.stop_by.is_some() {
@@ -223,11 +281,13 @@ impl Running {
     }
 
     fn renew(&mut self, now: Time, registry: &Registry) -> Result<(), Vec<String>> {
-        let Self { reloader, doors, opener, hub, gateways, .. } = self;
+        let Self { reloader, doors, opener, hub, gateways, certificates, rights, .. } = self;
         let Some(reloader) = reloader else {
             info!("There is no configuration to read again");
             return Ok(());
         };
+        certificates.collect(now);
+        rights.collect(now);
         let mut renewal = reloader.read()?;
         let ServerConfig { listeners, no_delay, .. } = &renewal.plan.config;
         let mut problems = std::mem::take(&mut renewal.problems);
@@ -247,11 +307,15 @@ impl Running {
         change.adopt(doors, registry);
         let mut config = plan.config;
         gateways.adopt(&config.listeners);
-        gateways.watch(registry, WATCH, reloader.listeners());
+        certificates.settle();
+        rights.settle();
         self.bounds = Bounds::of(&config);
         doors.set_rate(config.max_connection_rate);
         hub.limit_addresses(self.bounds.address);
-        hub.configure(now, options(&mut config), Some(Box::new(plan.authority)));
+        let mut options = options(&mut config);
+        note_ends(&mut options, gateways);
+        hub.configure(now, options, Some(Box::new(plan.authority)));
+        self.watch(registry);
         match changes {
             0 => info!("Configuration read again: nothing has changed"),
             count => info!("Configuration read again: {count} changes"),
