@@ -14,6 +14,8 @@ mod logs;
 mod manager;
 mod process;
 mod reload;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod slow;
 pub(crate) mod sys;
 #[cfg(feature = "tls")]
 mod tls;
@@ -115,6 +117,13 @@ impl Drop for Daemon {
         let _ = self.child.kill(); // It may have ended by itself.
         let _ = self.child.wait();
     }
+}
+
+/// Bytes of memory that a broker has.
+fn resident(daemon: &Daemon) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// A directory of a test's own.

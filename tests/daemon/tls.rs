@@ -89,6 +89,17 @@ impl Office {
 
     /// A client that trusts the office and shows a certificate of its own, if it is to.
     pub(super) fn client(&self, address: SocketAddr, own: Option<&str>) -> TlsStream {
+        self.wrapped(TcpStream::connect(address).unwrap(), own)
+    }
+
+    /// A client behind a proxy that says this first.
+    pub(super) fn client_behind(&self, address: SocketAddr, header: &[u8]) -> TlsStream {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.write_all(header).unwrap();
+        self.wrapped(socket, None)
+    }
+
+    fn wrapped(&self, socket: TcpStream, own: Option<&str>) -> TlsStream {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -108,7 +119,6 @@ impl Office {
         };
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-        let socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         StreamOwned::new(connection, socket)
     }
