@@ -9,6 +9,7 @@ mod program;
 mod reload;
 pub(crate) mod scram;
 mod storm;
+mod terminal;
 mod watch;
 
 use std::path::{Path, PathBuf};

@@ -95,13 +95,17 @@ impl Daemon {
         line.split_once("listening on ").unwrap().1.parse().unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its exit code, once it has ended by itself.
-    fn ended(mut self) -> Option<i32> {
+    pub(crate) fn ended(mut self) -> Option<i32> {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(_) => {}
@@ -127,10 +131,10 @@ fn resident(daemon: &Daemon) -> usize {
 }
 
 /// A directory of a test's own.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("mqtt-broker-daemon-{}-{number}", std::process::id());
@@ -139,7 +143,7 @@ impl Directory {
         Self(path)
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
 
@@ -155,7 +159,7 @@ impl Directory {
     }
 
     /// A broker with this configuration, in which DIR is the directory.
-    fn command(&self, configuration: &str) -> Command {
+    pub(crate) fn command(&self, configuration: &str) -> Command {
         let file = self.configure(configuration);
         let mut command = Command::new(PROGRAM);
         command.args(["-c", &file, "-p", "0"]);

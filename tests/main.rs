@@ -32,4 +32,6 @@ mod scenarios;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
+mod storage;
+#[cfg(test)]
 mod tidy;

@@ -202,3 +202,84 @@ fn a_strange_packet_behind_a_mount_point_is_as_strange_as_before() {
     let mut raw = Raw::online_at(&broker, v3::connect("a"));
     raw.send(packet(0x30, text(""))).expect_closed();
 }
+
+/// Whether a packet holds these bytes.
+fn has(packet: &[u8], part: &[u8]) -> bool {
+    packet.windows(part.len()).any(|found| found == part)
+}
+
+#[test]
+fn max_keepalive() {
+    let broker = Broker::configured("max_keepalive 10\n");
+    for wanted in [0, 11, u16::MAX] {
+        let told = Raw::to(&broker).send(v5::connect("a").keep_alive(wanted)).packet();
+        assert!(told.body()[1] == 0 && has(told.body(), &[0x13, 0, 10]), "{wanted}: {told:?}");
+        assert_eq!(answer(&broker, v3::connect("b").keep_alive(wanted)), [0, 2]);
+        assert_eq!(answer(&broker, v31("c").keep_alive(wanted)), [0, 2]);
+    }
+    let told = Raw::to(&broker).send(v5::connect("a").keep_alive(10)).packet();
+    assert!(!has(told.body(), &[0x13, 0]), "nothing is granted that was not asked: {told:?}");
+    assert_eq!(answer(&broker, v3::connect("b").keep_alive(10)), [0, 0]);
+}
+
+#[test]
+fn global_max_clients() {
+    let broker = Broker::configured("global_max_clients 2\n");
+    Raw::online_at(&broker, v3::connect("away").resume()).disconnect();
+    let here = Raw::online_at(&broker, v3::connect("here"));
+    assert_eq!(answer(&broker, v5::connect("other")), [0, 0x89]);
+    assert_eq!(answer(&broker, v3::connect("other")), [0, 3]);
+    // Who has a session does not need another.
+    assert_eq!(answer(&broker, v3::connect("away").resume()), [1, 0]);
+    // One that ends makes room.
+    here.disconnect();
+    broker.expect_log("Client here [");
+    assert_eq!(answer(&broker, v3::connect("other")), [0, 0]);
+}
+
+#[test]
+fn global_max_connections() {
+    let broker = Broker::configured("global_max_connections 2\n");
+    let mut first = Raw::online_at(&broker, v3::connect("a"));
+    let second = Raw::online_at(&broker, v3::connect("b"));
+    Raw::to(&broker).expect_closed();
+    let log = broker.until_logged("Turning away connections", 1);
+    assert!(log.contains("global_max_connections"), "{log}");
+    first.ping();
+    second.drop_link();
+    broker.expect_log("Client b [");
+    Raw::online_at(&broker, v3::connect("c")).ping();
+}
+
+#[test]
+fn persistent_client_expiration() {
+    let broker = Broker::configured("persistent_client_expiration 1h\n");
+    let hour = [0x11, 0, 0, 14, 16];
+    for wanted in [3601, u32::MAX] {
+        let asks = [vec![0x11], wanted.to_be_bytes().to_vec()].concat();
+        let told = Raw::to(&broker).send(v5::connect("a").properties(&asks)).packet();
+        assert!(told.body()[1] == 0 && has(told.body(), &hour), "{wanted}: {told:?}");
+    }
+    let told = Raw::to(&broker).send(v5::connect("a").properties([0x11, 0, 0, 14, 15])).packet();
+    assert!(!has(told.body(), &[0x11, 0, 0]), "it is granted as asked: {told:?}");
+}
+
+#[test]
+fn max_queued_bytes() {
+    let broker = Broker::configured("max_queued_bytes 25\n");
+    let mut to = Raw::online_at(&broker, v3::connect("a").resume());
+    to.send(v3::subscribe(1, &[("t", 1)])).expect(v3::suback(1, &[1]));
+    to.disconnect();
+    broker.expect_log("Client a [");
+    let mut from = Raw::online_at(&broker, v3::connect("b"));
+    // Nine bytes of payload, one of topic: two find room.
+    for (packet_id, payload) in [(1, "111111111"), (2, "222222222"), (3, "333333333")] {
+        from.send(v3::publish("t", payload).qos(1, packet_id)).expect(v3::puback(packet_id));
+    }
+    let mut to = Raw::to(&broker);
+    to.send(v3::connect("a").resume()).expect(v3::connack(true, 0));
+    to.accept(v3::publish("t", "111111111").qos(1, 1));
+    to.accept(v3::publish("t", "222222222").qos(1, 2));
+    to.ping();
+    broker.expect_log("dropped for client a: 2 waiting, the newest dropped.");
+}

@@ -57,6 +57,13 @@ fn run() -> Result<(), Failure> {
         print(&daemon::explained(&command, reading)?);
         return Ok(());
     }
+    if let Some(file) = matches.opt_str("import-mosquitto-db") {
+        print(&daemon::import(&file, &reading)?);
+        return Ok(());
+    }
+    if matches.opt_present("dump") {
+        return daemon::dump(&reading, &mut std::io::BufWriter::new(std::io::stdout().lock()));
+    }
     daemon::serve(command, reading)
 }
 

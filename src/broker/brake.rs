@@ -2,11 +2,11 @@
 //!
 //! Owns: the reasons, as a set, so that one that ends lets nobody go whom another still holds:
 //!
-//! | held            | because                                      | until               |
-//! |-----------------|----------------------------------------------|---------------------|
-//! | everybody       | storage is behind                            | it is well again    |
-//! | [`Holds::RATE`] | the client has sent what a second allows     | a timer             |
-//! | [`Holds::WAIT`] | its PUBLISH waits for memory or for a queue  | see `wait.rs`       |
+//! | held for           | because                                      | until            |
+//! |--------------------|----------------------------------------------|------------------|
+//! | [`Holds::RATE`]    | the client has sent what a second allows     | a timer          |
+//! | [`Holds::WAIT`]    | its PUBLISH waits for memory or for a queue  | see `wait.rs`    |
+//! | [`Holds::STORAGE`] | it makes records and storage is behind       | that is well     |
 //!
 //! Being held, a client is answered nothing, so its silence does not count against it. What it is
 //! sent still goes to it.
@@ -17,7 +17,7 @@ use log::warn;
 
 use super::rate::{Purse, Rates};
 use super::wait::Wait;
-use super::{Broker, ConnId, Effect, Effects, Storage, name};
+use super::{Broker, ConnId, Effect, Effects, name};
 use crate::codec::PublishRef;
 use crate::metrics::Refusal;
 use crate::time::Time;
@@ -46,6 +46,8 @@ impl Holds {
     pub(super) const RATE: Self = Self(1);
     /// A PUBLISH of its waits.
     pub(super) const WAIT: Self = Self(1 << 1);
+    /// What it sends has to be stored, and storage does not keep up.
+    pub(super) const STORAGE: Self = Self(1 << 2);
 
     const fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -85,27 +87,19 @@ impl Broker {
     /// Whether a client is not read from.
     fn is_held(&self, conn: ConnId) -> bool {
         let brake = self.links.online(conn).and_then(|online| online.brake.as_ref());
-        self.storage != Storage::Well || brake.is_some_and(|brake| brake.is_on())
+        brake.is_some_and(|brake| brake.is_on())
     }
 
-    /// Holds everybody, or lets go whom nothing else holds.
-    pub(super) fn hold_all(&mut self, now: Time, is_held: bool, effects: &mut Effects) {
-        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
-        for conn in conns {
-            let Some(online) = self.links.online(conn) else { continue };
-            if online.brake.as_ref().is_some_and(|brake| brake.is_on()) {
-                continue;
-            }
-            if is_held {
-                self.stop_reading(conn, effects);
-            } else {
-                self.go_on_reading(now, conn, effects);
-            }
+    /// Lets go whom only storage has held.
+    pub(super) fn let_go_of_storage(&mut self, now: Time, conn: ConnId, effects: &mut Effects) {
+        let brake = self.links.online(conn).and_then(|online| online.brake.as_ref());
+        if brake.is_some_and(|brake| brake.holds.has(Holds::STORAGE)) {
+            self.let_go(now, conn, Holds::STORAGE, effects);
         }
     }
 
     /// Reads no further from a client.
-    pub(super) fn stop_reading(&mut self, conn: ConnId, effects: &mut Effects) {
+    fn stop_reading(&mut self, conn: ConnId, effects: &mut Effects) {
         self.online_mut(conn).keep_alive_by = Time::NEVER;
         effects.list.push(Effect::Hold { conn });
     }

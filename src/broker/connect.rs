@@ -185,6 +185,12 @@ impl Broker {
         };
         let before = self.seq;
         let expiry = self.expiry_of(connect);
+        let is_kept = expiry > 0 || existing.is_some_and(|id| self.store.session(id).is_kept());
+        if is_kept && self.storage == Storage::Failed {
+            // What CONNACK would say of its session could not be promised.
+            let why = Fault::new(ReasonCode::SERVER_UNAVAILABLE, "storage takes nothing");
+            return self.refuse(conn, (version, most), why, effects);
+        }
         if most.is_some_and(|most| self.connack_len(&who, &listener, expiry) > most as usize) {
             // [MQTT-3.1.2-24]: what it must be told cannot be told.
             let why = Fault::new(ReasonCode::PACKET_TOO_LARGE, "it takes no CONNACK");
@@ -235,9 +241,7 @@ impl Broker {
         // it went a while ago.
         let after = self.gate_since(before, session).max(self.ended);
         self.send(conn, Packet::ConnAck(answer), after, effects);
-        if self.storage != Storage::Well {
-            self.stop_reading(conn, effects);
-        }
+        self.hold_maker(now, conn, before, 0, effects);
         self.pump(now, session, effects);
         self.on_arrival(now, conn, effects);
     }

@@ -12,22 +12,11 @@ use crate::codec::{
     self, Ack, AckKind, Incoming, Packet, PacketId, PropertiesRef, PublishRef, QoS, Text,
 };
 use crate::message::{Message, Parts};
-use crate::persistence::{Record, Seq};
+use crate::persistence::{Record, Seq, Storage};
 use crate::session::{Authority, Certificate, ConnId, Credentials, Peer, Verdict};
 
 use super::Options;
 use crate::time::Time;
-
-/// How storage is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Storage {
-    /// It keeps up.
-    Well,
-    /// More is waiting for it than may.
-    Behind,
-    /// It takes nothing at present.
-    Failed,
-}
 
 /// How a connection came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use log::{info, warn};
 
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, Shown, Timer, name};
+use super::{Broker, ConnId, Effect, Effects, Shown, Storage, Timer, name};
 use crate::codec::ReasonCode;
 use crate::message::Delivery;
 use crate::metrics::DropReason;
@@ -69,6 +69,11 @@ impl Broker {
             info!(target: CONNECTION, "Client {who} has exceeded timeout, disconnecting.");
             let code = ReasonCode::KEEP_ALIVE_TIMEOUT;
             self.dismiss(now, conn, code, Some("keep alive exceeded"), effects);
+        } else if online.stalled_by <= now && self.storage != Storage::Well {
+            // What waits for storage it cannot take.
+            let by = now.plus_ms(self.options.stalled_timeout_ms);
+            self.online_mut(conn).stalled_by = by;
+            self.arm_link(conn);
         } else if online.stalled_by <= now {
             warn!(target: CONNECTION, "Client {who} takes nothing, disconnecting.");
             self.detach(now, conn, true, "takes nothing", effects);

@@ -81,15 +81,15 @@ use std::collections::BTreeMap;
 
 use crate::codec::{Incoming, Packet, PacketType, PublishRef};
 use crate::metrics::{Counters, Traffic};
-pub use crate::persistence::Seq;
 use crate::persistence::{Corrupt, Record};
+pub use crate::persistence::{Seq, Storage};
 use crate::rng::Rng;
 use crate::router::Matches;
 use crate::session::{Authority, SessionId};
 pub use crate::session::{ConnId, Denial, Peer, Verdict};
 use crate::time::Time;
 
-pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Storage, Target};
+pub use event::{Effect, Effects, End, Event, MessageRef, Outgoing, Target};
 use fault::Fault;
 use judge::Extended;
 use link::{Link, Links};
@@ -328,9 +328,17 @@ impl Broker {
                 Ok(())
             }
             Incoming::Other(packet) => match *packet {
-                Packet::Subscribe(subscribe) => self.on_subscribe(now, conn, &subscribe, effects),
+                Packet::Subscribe(subscribe) => {
+                    let before = self.seq;
+                    self.on_subscribe(now, conn, &subscribe, effects)?;
+                    self.hold_maker(now, conn, before, 0, effects);
+                    Ok(())
+                }
                 Packet::Unsubscribe(unsubscribe) => {
-                    self.on_unsubscribe(conn, &unsubscribe, effects)
+                    let before = self.seq;
+                    self.on_unsubscribe(conn, &unsubscribe, effects)?;
+                    self.hold_maker(now, conn, before, 0, effects);
+                    Ok(())
                 }
                 Packet::Disconnect(disconnect) => {
                     self.on_disconnect(now, conn, &disconnect, effects)

@@ -1,14 +1,16 @@
 //! What happens to the process as a whole: another configuration, storage that is behind, the end.
 //!
-//! Owns: holding everybody and letting everybody go, or those of a listener.
+//! Owns: holding those who make records while storage does not keep up, letting everybody go, or
+//! those of a listener.
 //!
 //! Never touches storage: it is told how it is.
 
 use log::info;
 
+use super::brake::Holds;
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, NOBODY, Options, Overflow, Storage, name};
+use super::{Broker, ConnId, Effect, Effects, NOBODY, Options, Overflow, Seq, Storage, name};
 use crate::codec::ReasonCode;
 use crate::session::Authority;
 use crate::time::Time;
@@ -86,13 +88,39 @@ impl Broker {
         }
     }
 
-    /// While storage is behind nobody is read from, so nobody's silence counts against him.
+    /// Storage that is well again is the end of waiting, and nobody's silence counts against him.
     pub(super) fn on_storage(&mut self, now: Time, state: Storage, effects: &mut Effects) {
         let was_well = std::mem::replace(&mut self.storage, state) == Storage::Well;
-        if was_well == (state == Storage::Well) {
+        if was_well || state != Storage::Well {
             return;
         }
-        self.hold_all(now, was_well, effects);
+        let conns: Vec<ConnId> = self.links.iter().map(|(conn, _)| conn).collect();
+        let timeout = self.options.stalled_timeout_ms;
+        for conn in conns {
+            let Some(online) = self.links.online_mut(conn) else { continue };
+            if online.stalled_by < Time::NEVER {
+                // What it did not take did not come.
+                online.stalled_by = now.plus_ms(timeout);
+            }
+            self.let_go_of_storage(now, conn, effects);
+        }
+    }
+
+    /// Reads no further from a client whose packet has made more records than the `allowed` since
+    /// `before`, while storage does not keep up: so what waits for storage is bounded. Who makes
+    /// none goes on, PINGs and all.
+    pub(super) fn hold_maker(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        before: Seq,
+        allowed: u64,
+        effects: &mut Effects,
+    ) {
+        let is_held = self.storage != Storage::Well && self.seq.0 - before.0 > allowed;
+        if is_held && self.links.online(conn).is_some() {
+            self.hold(now, conn, Holds::STORAGE, effects);
+        }
     }
 
     pub(super) fn on_stopping(&mut self, now: Time, effects: &mut Effects) {

@@ -14,7 +14,7 @@ use super::admit::Passage;
 use super::entry::is_reserved;
 use super::link::LastTopic;
 use super::source::Source;
-use super::{Broker, ConnId, Effects, Fault, Seq, Shown, name};
+use super::{Broker, ConnId, Effects, Fault, Seq, Shown, Storage, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
 use crate::metrics::Refusal;
@@ -36,7 +36,12 @@ impl Broker {
         self.counters.payload_received += publish.payload.len() as u64;
         if publish.qos == QoS::AtMostOnce && !publish.retain {
             // Nothing to check, nothing to answer.
-            return self.take_in(now, conn, publish, is_mounted, effects).map(drop);
+            let before = self.seq;
+            self.take_in(now, conn, publish, is_mounted, effects)?;
+            if self.seq > before {
+                self.hold_maker(now, conn, before, 0, effects);
+            }
+            return Ok(());
         }
         let before = self.seq;
         let session = self.online(conn).session;
@@ -52,9 +57,13 @@ impl Broker {
             self.send_ack(conn, kind, packet_id, reason, self.seq, effects);
             return Ok(());
         }
-        let taken = self.take_in(now, conn, publish, is_mounted, effects)?;
-        let Some(reason) = taken else { return Ok(()) };
-        self.answer_publish(conn, (publish.qos, publish.packet_id), reason, before, effects);
+        if let Some(reason) = self.take_in(now, conn, publish, is_mounted, effects)? {
+            let how = (publish.qos, publish.packet_id);
+            self.answer_publish(conn, how, reason, before, effects);
+        }
+        // Values of one topic replace each other while they wait for storage that has failed.
+        let allowed = u64::from(publish.packet_id.is_none() && self.storage == Storage::Failed);
+        self.hold_maker(now, conn, before, allowed, effects);
         Ok(())
     }
 
@@ -80,7 +89,11 @@ impl Broker {
         } else {
             AckKind::PubAck
         };
-        let after = self.gate_since(before, session);
+        let after = if reason == ReasonCode::QUOTA_EXCEEDED {
+            Seq(0) // It promises nothing.
+        } else {
+            self.gate_since(before, session)
+        };
         self.send_ack(conn, kind, packet_id, reason, after, effects);
     }
 
@@ -192,7 +205,11 @@ impl Broker {
             last.topic.push_str(topic);
             last.generation = generation;
         }
-        let reason = if self.allows_all || self.may_publish(conn, &last.topic) {
+        let reason = if !self.allows_all && !self.may_publish(conn, &last.topic) {
+            Some(self.deny(conn, &last.topic))
+        } else if self.storage == Storage::Failed && self.is_refused(conn, &parts, &last.matches) {
+            Some(ReasonCode::QUOTA_EXCEEDED)
+        } else {
             let mut source = Source::received(parts, session);
             if parts.retain {
                 source = source.by(self.online(conn).identity.user_name.clone());
@@ -212,8 +229,6 @@ impl Broker {
                     None
                 }
             }
-        } else {
-            Some(self.deny(conn, &last.topic))
         };
         self.keep_last_topic(conn, last);
         Ok(reason)
@@ -242,6 +257,18 @@ impl Broker {
             last.topic.clear();
         }
         self.online_mut(conn).last_topic = Some(last);
+    }
+
+    /// Whether a message cannot be kept while storage takes nothing, and its client can be told.
+    fn is_refused(&self, conn: ConnId, parts: &Parts<'_>, matches: &Matches) -> bool {
+        let is_kept = |id: SessionId| self.store.session(id).is_kept();
+        parts.qos > QoS::AtMostOnce
+            && self.online(conn).version == Version::V5
+            && (parts.retain
+                || matches.sessions.iter().any(|found| is_kept(found.session))
+                || matches.groups.iter().any(|group| {
+                    self.store.router.group(*group).is_some_and(|group| group.kept > 0)
+                }))
     }
 
     fn deny(&self, conn: ConnId, topic: &str) -> ReasonCode {

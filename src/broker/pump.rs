@@ -17,7 +17,7 @@ use crate::codec::{AckKind, QoS, ReasonCode};
 use crate::message::{Delivery, Message};
 use crate::metrics::DropReason;
 use crate::persistence::{Change, GroupChange};
-use crate::router::GroupId;
+use crate::router::{GroupId, count};
 use crate::session::{Awaiting, SessionId};
 use crate::time::Time;
 
@@ -184,7 +184,8 @@ impl Broker {
             }
             (None, _) => {
                 let packet_id = self.store.session(id).next_id();
-                self.change(id, Change::Sent { packet_id }, effects);
+                let len = count(message.len());
+                self.change(id, Change::Sent { packet_id, len }, effects);
                 Some(packet_id)
             }
         };

@@ -37,7 +37,12 @@ impl Store {
                 self.note_numbers(&change);
                 self.change(id, change);
             }
-            Record::Group(group, change) => self.change_group(group, change),
+            Record::Group(group, change) => {
+                if let GroupChange::Queued(Delivery { message: Some(message), .. }) = &change {
+                    self.note_message(message.number);
+                }
+                self.change_group(group, change);
+            }
             Record::Retained(message) => {
                 self.note_message(message.number);
                 self.retain(message);

@@ -329,9 +329,8 @@ fn change_alone(session: &mut Session, change: Change) {
             session.queue_mut().pop();
             session.tidy();
         }
-        Change::Sent { packet_id } => {
+        Change::Sent { packet_id, len } => {
             if let Some(delivery) = session.queue_mut().pop() {
-                let len = delivery.message.as_ref().map_or(0, |message| count(message.len()));
                 sent(session, is_kept, packet_id, delivery, len);
             }
             session.tidy();

@@ -201,7 +201,7 @@ impl Broker {
         self.store.router.matches(topic, Some(session), &mut matches);
         let mut source = Source::shared(&message);
         // What other records this event has made is not told apart from those of this message.
-        let before = Seq(0);
+        let (before, start) = (Seq(0), self.seq);
         let reason = match self.admit(now, conn, &matches, &mut source) {
             Passage::Later(awaited) if !must_go => {
                 self.matches = matches;
@@ -225,6 +225,7 @@ impl Broker {
         self.waiting.all.remove(&(wait.awaited, wait.ticket));
         self.answer_publish(conn, (message.qos, wait.packet_id), reason, before, effects);
         self.let_go(now, conn, Holds::WAIT, effects);
+        self.hold_maker(now, conn, start, 0, effects);
         None
     }
 

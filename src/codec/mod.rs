@@ -38,7 +38,10 @@ pub use incoming::Incoming;
 pub(crate) use kind::PacketType;
 pub use packet::*;
 pub use property::{Property, PropertyId, PropertyValue};
-pub use publish::{PropertiesRef, PublishRef, read_publish_properties, write_forwardable};
+pub use publish::{
+    PropertiesRef, PublishRef, read_publish_properties, read_publish_property_block,
+    write_forwardable,
+};
 pub use reason::ReasonCode;
 pub use text::Text;
 pub use whole::{PACKET_MAX, decode_packet, encode, encode_packet, encoded_len};

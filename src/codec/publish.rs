@@ -12,7 +12,7 @@ use super::incoming::{Incoming, Next, Sender};
 use super::kind::PacketType;
 use super::property::user_property;
 use super::property::{Properties, Property, PropertyId as Id, PropertyValue as Value, UNTYPED};
-use super::wire::{Reader, Writer, varint_len};
+use super::wire::{Reader, Writer, varint, varint_len};
 use super::{EncodeError, Error, PacketId, Publish, PublishProperties, QoS, Text, Version};
 
 /// A PUBLISH as it lies in the buffer. Well formed: the topic is UTF-8 without U+0000 and empty
@@ -301,6 +301,19 @@ pub fn read_publish_properties(raw: &[u8]) -> Result<PublishProperties, Error> {
         set(&mut properties, property)?;
     }
     Ok(properties)
+}
+
+/// Decodes the properties of a PUBLISH behind their length, and nothing else.
+///
+/// # Errors
+/// As of [`read_publish_properties`], or if the length is another.
+pub fn read_publish_property_block(block: &[u8]) -> Result<PublishProperties, Error> {
+    match varint(block)? {
+        Some((len, at)) if block.len() - at == len as usize => {
+            read_publish_properties(&block[at..])
+        }
+        _ => Err(Error::Malformed("properties are longer or shorter than their length")),
+    }
 }
 
 /// Appends what [`PropertiesRef::forwardable`] would append had these properties arrived in a

@@ -24,6 +24,7 @@ mod choice;
 mod identity;
 mod listeners;
 mod log;
+mod named;
 pub mod options;
 mod parse;
 mod policy;
@@ -42,7 +43,9 @@ pub use parse::{FILE_MAX, Files};
 pub use policy::{differences, policy};
 pub use report::Problem;
 use report::Report;
-pub use settings::{Config, DaemonSettings, Limits, Listener};
+pub use settings::{
+    Config, DaemonSettings, Limits, Listener, PersistenceSettings, PersistenceSync,
+};
 
 /// A configuration that can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]

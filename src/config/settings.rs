@@ -26,6 +26,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The process itself.
     pub daemon: DaemonSettings,
+    /// What outlives the process.
+    pub persistence: PersistenceSettings,
 }
 
 /// A listening socket (or one for each address of a name) and what holds for its clients.
@@ -184,6 +186,48 @@ pub struct DaemonSettings {
     pub tcp_nodelay: bool,
 }
 
+/// What outlives the process, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersistenceSettings {
+    /// Whether anything does.
+    pub is_on: bool,
+    /// The directory of the store; `None` is the one the broker was started in.
+    pub location: Option<String>,
+    /// The name of the store's file.
+    pub file: String,
+    /// When acknowledgements may leave.
+    pub sync: PersistenceSync,
+    /// Seconds what nobody waits for may stay unsaved, or changes; 0 is for ever.
+    pub autosave_interval: u32,
+    /// Whether that counts changes.
+    pub autosave_on_changes: bool,
+}
+
+/// When acknowledgements may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PersistenceSync {
+    /// When what they promise is stored.
+    #[default]
+    Always,
+    /// At once; what they promise is stored within so many milliseconds.
+    Interval(u32),
+    /// At once; what they promise is stored with everything else.
+    Off,
+}
+
+impl Default for PersistenceSettings {
+    fn default() -> Self {
+        Self {
+            is_on: false,
+            location: None,
+            file: "mqtt-broker.db".into(),
+            sync: PersistenceSync::Always,
+            autosave_interval: 10,
+            autosave_on_changes: false,
+        }
+    }
+}
+
 impl Config {
     /// All defaults, and no listener yet.
     pub(super) fn bare() -> Self {
@@ -193,6 +237,7 @@ impl Config {
             limits: Limits::default(),
             log: LogSettings::default(),
             daemon: DaemonSettings::default(),
+            persistence: PersistenceSettings::default(),
         }
     }
 }

@@ -152,11 +152,18 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("log_file_size", "1000000", "1000000", "1M", "bytes, or 0 for no limit"),
     ("log_file_count", "3", "3", "1001", "files, a number from 0 to 1000"),
     ("max_log_entries", "3", "", "x", "lines, a number from 0"),
-    ("persistence", "true", "", "maybe", "true or false"),
-    ("persistence_location", "/var/lib", "", "", ""),
-    ("persistence_file", "a.db", "", "", ""),
-    ("autosave_interval", "10", "", "x", "seconds, a number up to"),
-    ("autosave_on_changes", "true", "", "maybe", "true or false"),
+    ("persistence", "true", "true", "maybe", "true or false"),
+    ("persistence_location", "/var/lib", "/var/lib", "", ""),
+    ("persistence_file", "a.db", "a.db", "", ""),
+    (
+        "persistence_sync",
+        "interval 100 ms",
+        "interval 100 ms",
+        "interval",
+        "always | interval N ms | off",
+    ),
+    ("autosave_interval", "60", "60", "x", "seconds, a number up to"),
+    ("autosave_on_changes", "true", "true", "maybe", "true or false"),
     ("connection", "b", "", "", ""),
     ("address", "host:1883 other", "", "", ""),
     ("topic", "# both 2 \"\" x/", "", "", ""),
@@ -803,6 +810,21 @@ fn the_stock_file_of_debian_works() {
     let log = LogDest::File("/var/log/mosquitto/mosquitto.log".into());
     assert_eq!(config.log.destinations, [log]);
     let said = told(&reading.warnings);
-    let in_memory = |said: &&String| said.contains("persistence: state is in memory only");
-    assert!(said.iter().any(|said| in_memory(&said)), "{said:?}");
+    assert!(!said.iter().any(|said| said.contains("persistence")), "{said:?}");
+    assert!(config.persistence.is_on);
+    assert_eq!(config.persistence.location.as_deref(), Some("/var/lib/mosquitto/"));
+    assert_eq!(config.persistence.file, "mqtt-broker.db", "not the file of mosquitto");
+}
+
+#[test]
+fn acknowledgements_leave_as_the_operator_says() {
+    use super::settings::PersistenceSync::{Always, Interval, Off};
+    let sync = |text: &str| fine(&format!("persistence_sync {text}\n")).persistence.sync;
+    assert_eq!(sync("always"), Always);
+    assert_eq!(sync("interval 250 ms"), Interval(250));
+    assert_eq!(sync("off"), Off);
+    for text in ["interval", "interval 0 ms", "interval 5", "interval -1 ms", "never", "off 1"] {
+        let problems = wrong(&format!("persistence_sync {text}\n"));
+        assert!(problems[0].contains("always | interval N ms | off"), "{problems:?}");
+    }
 }

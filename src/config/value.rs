@@ -4,11 +4,8 @@
 //!
 //! Never knows which option it reads for.
 
-use super::choice::{Family, Mode, QueueOverflow, Versions};
-use super::choice::{Protocol, ProxyHeader, TlsVersion};
-use super::log::{Facility, LogFormat};
+use super::choice::Mode;
 use super::options::{Kind, NONE};
-use crate::codec::QoS;
 use crate::network::Network;
 
 /// Something an option decides.
@@ -69,7 +66,7 @@ pub(super) fn flag(text: &str, notes: &mut Vec<String>) -> Result<bool, String> 
 }
 
 /// A number within the bounds of `kind`; 0 if it is no limit.
-fn number(text: &str, kind: &Kind) -> Result<u64, String> {
+pub(super) fn number(text: &str, kind: &Kind) -> Result<u64, String> {
     let (Kind::Number { max, .. } | Kind::Limit { max, .. }) = kind else {
         return Err(give(kind));
     };
@@ -298,94 +295,3 @@ impl Setting for Mode {
         format!("{:04o}", self.0)
     }
 }
-
-impl Setting for Facility {
-    fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
-        *self = Self::Local(number(text, kind)?.try_into().map_err(|_| give(kind))?);
-        Ok(())
-    }
-
-    fn show(&self, _: &Kind) -> String {
-        match self {
-            Self::Daemon => "daemon".into(),
-            Self::Local(number) => number.to_string(),
-        }
-    }
-}
-
-impl Setting for QoS {
-    fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
-        *self = match number(text, kind)? {
-            0 => Self::AtMostOnce,
-            1 => Self::AtLeastOnce,
-            _ => Self::ExactlyOnce,
-        };
-        Ok(())
-    }
-
-    fn show(&self, _: &Kind) -> String {
-        match self {
-            Self::AtMostOnce => "0".into(),
-            Self::AtLeastOnce => "1".into(),
-            Self::ExactlyOnce => "2".into(),
-        }
-    }
-}
-
-impl Setting for Versions {
-    fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
-        let mut versions = Self { v31: false, v311: false, v5: false };
-        for word in words(text) {
-            match word {
-                "3" => versions.v31 = true,
-                "4" => versions.v311 = true,
-                "5" => versions.v5 = true,
-                _ => return Err(give(kind)),
-            }
-        }
-        if !(versions.v31 || versions.v311 || versions.v5) {
-            return Err(give(kind));
-        }
-        *self = versions;
-        Ok(())
-    }
-
-    fn show(&self, _: &Kind) -> String {
-        let all = [(self.v31, "3"), (self.v311, "4"), (self.v5, "5")];
-        let spoken: Vec<&str> = all.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
-        spoken.join(",")
-    }
-}
-
-/// Settings that are one word out of a few.
-macro_rules! word {
-    ($type:ty { $($word:literal => $value:ident),+ }) => {
-        impl Setting for $type {
-            fn read(&mut self, text: &str, kind: &Kind, _: &mut Vec<String>) -> Result<(), String> {
-                *self = match word(text)? {
-                    $($word => Self::$value,)+
-                    _ => return Err(give(kind)),
-                };
-                Ok(())
-            }
-
-            fn show(&self, _: &Kind) -> String {
-                match self {
-                    $(Self::$value => $word.into(),)+
-                }
-            }
-        }
-    };
-}
-
-word!(Protocol { "mqtt" => Mqtt, "websockets" => Websockets });
-word!(ProxyHeader { "none" => None, "1" => V1, "2" => V2 });
-word!(TlsVersion { "tlsv1.2" => V12, "tlsv1.3" => V13 });
-word!(Family { "both" => Both, "ipv4" => Ipv4, "ipv6" => Ipv6 });
-word!(LogFormat { "text" => Text, "json" => Json });
-word!(QueueOverflow {
-    "drop-new" => DropNew,
-    "drop-old" => DropOld,
-    "disconnect" => Disconnect,
-    "refuse" => Refuse
-});

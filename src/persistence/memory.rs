@@ -5,9 +5,8 @@
 //!
 //! Never holds a record: the live state of the broker is the only copy.
 
-use std::io;
-
-use super::{Disk, Record, Seq};
+use super::{Disk, Record, Seq, Storage};
+use crate::time::Time;
 
 /// Storage that takes everything, keeps nothing and calls it durable at once.
 #[derive(Debug, Default)]
@@ -20,12 +19,28 @@ impl Disk for Memory {
         self.last.0 += 1;
     }
 
-    fn commit(&mut self) -> io::Result<()> {
-        Ok(())
+    fn want(&mut self, _: Seq) {}
+
+    fn commit(&mut self, _: Time) {}
+
+    fn save(&mut self) -> bool {
+        false
     }
 
     fn durable(&mut self) -> Seq {
         self.last
+    }
+
+    fn state(&self) -> Storage {
+        Storage::Well
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    fn broken(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -40,7 +55,7 @@ mod tests {
         memory.append(Record::Unretained("a".into()));
         memory.append(Record::Unretained("b".into()));
         assert_eq!(memory.durable(), Seq(2));
-        assert!(memory.commit().is_ok());
+        memory.commit(Time::default());
         assert_eq!(memory.durable(), Seq(2));
     }
 }

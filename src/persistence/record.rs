@@ -77,6 +77,8 @@ pub enum Change {
     Sent {
         /// Under which identifier.
         packet_id: PacketId,
+        /// Bytes of topic, properties and payload.
+        len: u32,
     },
     /// A message that waited nowhere was sent.
     Delivered {

@@ -277,7 +277,9 @@ impl Refusals {
         *quiet_until = Some(now.plus_ms(QUIET_MS));
         let turning = "Turning away connections:";
         match why {
-            Full::All => warn!("{turning} there are as many as are allowed ({count} so far)"),
+            Full::All => warn!(
+                "{turning} global_max_connections or --max-clients is reached ({count} so far)"
+            ),
             Full::Listener => {
                 warn!("{turning} max_connections is reached on {whose} ({count} so far)");
             }
@@ -285,7 +287,7 @@ impl Refusals {
                 "{turning} max_connections_per_address is reached by {whose} ({count} so far)"
             ),
             Full::Files => {
-                warn!("{turning} there are as many files as are allowed ({count} so far)");
+                warn!("{turning} the process may not open more files ({count} so far)");
             }
             Full::Pace => warn!("Connections wait: max_connection_rate is reached"),
             Full::Error => warn!("Cannot accept connections: {whose}"),

@@ -82,6 +82,7 @@ impl Attendance {
                 Request::Stop => wanted.stops += 1,
                 Request::Reload => wanted.reload = true,
                 Request::Reopen => self.reopen(),
+                Request::Save if hub.save() => info!("Saving what nobody waits for"),
                 Request::Save => info!("There is nothing to save: state is in memory only"),
                 Request::Tree => hub.log_subscriptions(now),
             }

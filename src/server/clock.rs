@@ -1,6 +1,7 @@
 //! The only clock of the library.
 //!
-//! Owns: the wall clock at the start and the monotonic time since. Everything below is told the
+//! Owns: the wall clock at the start, or the time of the store if that goes before, and the
+//! monotonic time since. Everything below is told the
 //! time; it never goes backwards, whatever somebody does to the wall clock meanwhile.
 //!
 //! Never sleeps.
@@ -9,11 +10,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::Time;
 
-/// Wall time at the start plus monotonic time since.
+/// Time at the start plus monotonic time since.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
     started: Instant,
-    wall_ms: u64,
+    begun: Time,
 }
 
 impl Clock {
@@ -22,13 +23,19 @@ impl Clock {
     pub(crate) fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall_ms = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX / 2);
-        Self { started: Instant::now(), wall_ms }
+        Self { started: Instant::now(), begun: Time::from_ms(wall_ms) }
+    }
+
+    /// Goes on from `now`: the store knows better.
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+    pub(crate) fn set(&mut self, now: Time) {
+        (self.started, self.begun) = (Instant::now(), now);
     }
 
     /// Now.
     pub(crate) fn now(&self) -> Time {
         let elapsed = self.started.elapsed().as_millis();
-        Time::from_ms(self.wall_ms).plus_ms(u64::try_from(elapsed).unwrap_or(u64::MAX))
+        self.begun.plus_ms(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 }
 

@@ -7,6 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::Persistence;
 use super::place::Listening;
 use crate::broker::Options;
 
@@ -52,6 +53,9 @@ pub struct ServerConfig {
     pub notifies_manager: bool,
     /// Limits and choices of the protocol. (Its connect timeout is the one above.)
     pub options: Options,
+    /// Where sessions, queues and retained messages are kept beyond the process; `None` if they
+    /// end with it.
+    pub persistence: Option<Persistence>,
     /// Decides hashes and chosen client ids; `None` takes one from the system.
     pub seed: Option<u64>,
 }
@@ -72,6 +76,7 @@ impl ServerConfig {
             handles_signals: false,
             notifies_manager: false,
             options,
+            persistence: None,
             seed: None,
         }
     }

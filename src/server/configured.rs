@@ -13,13 +13,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ServerConfig;
 use super::access::{Secret, Tables, secret};
 use super::files::Disk;
 use super::gateway::gateway;
 use super::log::Owner;
 use super::lookup;
 use super::place::{Listening, Place};
+use super::{Persistence, ServerConfig};
 use crate::auth::AccessControl;
 use crate::broker::{ListenerOptions, Options, Overflow};
 use crate::codec::Version;
@@ -81,6 +81,10 @@ impl Plan {
             let max_connections = listener.max_connections as usize;
             listening.push(Listening { places, max_connections, gateway });
         }
+        let persistence = Persistence::of(&config.persistence).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -93,6 +97,7 @@ impl Plan {
             connect_timeout: Duration::from_secs(limits.connect_timeout.into()),
             no_delay: config.daemon.tcp_nodelay,
             options: Options { sys_interval: config.daemon.sys_interval, ..options(limits) },
+            persistence,
             ..ServerConfig::default()
         };
         let options = |listener: &Listener| Arc::new(listener_options(listener));

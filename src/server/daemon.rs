@@ -16,6 +16,7 @@ use super::gateway::gateway;
 use super::log::{Logger, Surroundings};
 use super::process::Process;
 use super::reload::Reloader;
+use super::storage::offline::{Import, dump as dump_store};
 use super::{BoundServer, Server, inherited};
 use crate::cli::Usage;
 use crate::config::{self, LogSettings, Reading};
@@ -59,6 +60,25 @@ pub fn explained(command: &CommandLine, reading: Reading) -> Result<String, Fail
         text += &format!("  {warning}\n");
     }
     Ok(text)
+}
+
+/// `--import-mosquitto-db`: what was imported, in words. The rights of root are given up once the
+/// database is read, so that the store belongs to whom the broker will be.
+///
+/// # Errors
+/// Why nothing was.
+pub fn import(file: &str, reading: &Reading) -> Result<String, Failure> {
+    let import = Import::read(file).map_err(Usage)?;
+    Process::leave_root(&reading.config.daemon).map_err(Usage)?;
+    Ok(import.write(&reading.config.persistence).map_err(Usage)?)
+}
+
+/// `--dump`: everything that is stored goes to `out`, as lines of JSON.
+///
+/// # Errors
+/// Why there is nothing to show.
+pub fn dump(reading: &Reading, out: &mut dyn std::io::Write) -> Result<(), Failure> {
+    Ok(dump_store(&reading.config.persistence, out).map_err(Usage)?)
 }
 
 /// Serves by what `command` has read, until a signal ends it. To be called before there is a

@@ -35,6 +35,7 @@ mod run;
 mod signals;
 #[cfg(test)]
 mod sizes;
+mod storage;
 mod stream;
 pub mod trial;
 mod watch;
@@ -61,6 +62,7 @@ use question::Asking;
 pub use question::Question;
 use reload::Reloader;
 use signals::Signals;
+pub use storage::Persistence;
 
 /// A broker that is configured and does not listen yet.
 ///

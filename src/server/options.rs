@@ -18,6 +18,13 @@ pub const BROKER: &[Opt] = &[
     ),
     Opt::value("", "user", "NAME", "with --test-acl: the user name (default: none)"),
     Opt::value("", "clientid", "ID", "with --test-acl: the client id (default: empty)"),
+    Opt::value(
+        "",
+        "import-mosquitto-db",
+        "FILE",
+        "put a database of mosquitto into the store and exit",
+    ),
+    Opt::flag("", "dump", "show what is stored as lines of JSON and exit"),
     Opt::value("", "host", "HOST", "listen on this address or name (default 0.0.0.0)").repeated(),
     Opt::value("p", "port", "PORT", "listen on this port, 0 for any free one (default 1883)"),
     Opt::value("", "max-clients", "COUNT", "take so many connections at once (default: no limit)"),

@@ -51,6 +51,15 @@ impl Process {
         Ok(Self { account, pid_file, is_daemon: settings.daemonize })
     }
 
+    /// Gives up the rights of root, as a daemon with these settings would.
+    ///
+    /// # Errors
+    /// A sentence, if that is not possible.
+    pub fn leave_root(settings: &DaemonSettings) -> Result<(), String> {
+        let Some(account) = Account::choose(settings.user.as_deref())? else { return Ok(()) };
+        account.assume().map_err(|error| format!("cannot become '{}': {error}", account.name()))
+    }
+
     /// Whom the files are to belong to that are created before the process is somebody else.
     #[must_use]
     pub fn owner(&self) -> Option<Owner> {

@@ -1,11 +1,15 @@
 //! Storage that does what it is told.
 //!
 //! Owns: every record there was, the bounds of the units they came in, and how many are durable.
+//! With a [`Vault`] the real store decides the latter, and which of the records a crash leaves.
 //!
 //! Never tears a unit: what is durable is always a number of whole ones.
 
-use mqtt_broker::broker::Seq;
+use mqtt_broker::broker::{Seq, Storage};
 use mqtt_broker::persistence::Record;
+use mqtt_broker::time::Time;
+
+use super::Vault;
 
 /// Records, and which of them would outlive the process.
 #[derive(Debug, Default)]
@@ -22,9 +26,33 @@ pub(crate) struct Disk {
     pub(crate) is_forgetful: bool,
     /// Of all records.
     count: usize,
+    /// The real thing, if there is one.
+    vault: Option<Vault>,
 }
 
 impl Disk {
+    pub(crate) fn over(vault: Vault) -> Self {
+        Self { vault: Some(vault), ..Self::default() }
+    }
+
+    pub(crate) const fn vault(&mut self) -> Option<&mut Vault> {
+        self.vault.as_mut()
+    }
+
+    /// How the real thing is.
+    pub(crate) fn state(&self) -> Option<Storage> {
+        self.vault.as_ref().map(Vault::state)
+    }
+
+    /// A packet waits for this record.
+    pub(crate) fn want(&mut self, after: Seq) {
+        if let Some(vault) = &mut self.vault
+            && after > vault.durable()
+        {
+            vault.want(after);
+        }
+    }
+
     pub(crate) fn records(&self) -> &[Record] {
         &self.records
     }
@@ -46,6 +74,9 @@ impl Disk {
     /// Adds a record; says its number.
     pub(crate) fn append(&mut self, record: Record) -> Seq {
         self.count += 1;
+        if let Some(vault) = &mut self.vault {
+            vault.append(record.clone());
+        }
         if !self.is_forgetful {
             self.records.push(record);
         }
@@ -53,22 +84,38 @@ impl Disk {
     }
 
     /// All records of one event are there.
-    pub(crate) fn end_unit(&mut self) {
+    pub(crate) fn end_unit(&mut self, now: Time) {
         if self.units.last().copied().unwrap_or(0) < self.count {
             self.units.push(self.count);
         }
-        if !self.is_slow {
-            self.finish();
+        if self.vault.is_some() {
+            self.step(now, usize::from(!self.is_slow));
+        } else if !self.is_slow {
+            self.finish(now);
+        }
+    }
+
+    /// The real store carries out so many batches at the most.
+    fn step(&mut self, now: Time, steps: usize) {
+        if let Some(vault) = &mut self.vault {
+            vault.commit(now, steps);
+            self.durable = self.base + usize::try_from(vault.durable().0).expect("few");
         }
     }
 
     /// Everything so far becomes durable.
-    pub(crate) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self, now: Time) {
+        if let Some(vault) = &mut self.vault {
+            vault.finish(now);
+        }
         self.durable = self.count;
     }
 
-    /// The first units that are not durable yet, `count` of them, become so.
-    pub(crate) fn finish_units(&mut self, count: usize) {
+    /// The first units that are not durable yet, `count` of them, become so; or as many batches.
+    pub(crate) fn finish_units(&mut self, now: Time, count: usize) {
+        if self.vault.is_some() {
+            return self.step(now, count);
+        }
         let pending = self.pending();
         if let Some(end) = pending.get(count.min(pending.len()).wrapping_sub(1)) {
             self.durable = *end;

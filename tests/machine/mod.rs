@@ -9,7 +9,9 @@
 //! Never decides when something happens: the scenarios and the simulation do.
 
 mod disk;
+mod medium;
 mod show;
+mod vault;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -24,11 +26,13 @@ use mqtt_broker::codec::{
 };
 use mqtt_broker::message::Parts;
 use mqtt_broker::persistence::{Change, Record};
+use mqtt_broker::rng::Rng;
 use mqtt_broker::session::{AllowAll, Peer};
 use mqtt_broker::time::Time;
 
 pub(crate) use disk::Disk;
 pub(crate) use show::show;
+pub(crate) use vault::Vault;
 use wire::{Frame, Wire};
 
 /// What a broker wanted, in order; packets as a client reads them.
@@ -81,6 +85,14 @@ impl Machine {
         }
     }
 
+    /// One with the real store over a simulated medium, which begins at `now`.
+    pub(crate) fn over_store(options: Options, now: Time, rng: &mut Rng) -> Self {
+        let mut machine = Self::new(options, rng.next_u64());
+        machine.now = now;
+        machine.disk = Disk::over(Vault::new(now, Rng::new(rng.next_u64())));
+        machine
+    }
+
     /// Tells the broker something and does what it wants.
     pub(crate) fn handle(&mut self, event: Event<'_>) -> Vec<Said> {
         let mut effects = Effects::new();
@@ -88,7 +100,7 @@ impl Machine {
             if let Event::Published { publish, .. } = &event { Some(*publish) } else { None };
         self.broker.handle(self.now, event, &mut effects);
         let said = self.perform(&mut effects, publish);
-        self.disk.end_unit();
+        self.disk.end_unit(self.now);
         said
     }
 
@@ -227,11 +239,21 @@ impl Machine {
             return;
         }
         let replayed = self.replayed(self.disk.records().len()).snapshot();
-        let live = self.broker.snapshot();
-        for (i, (replayed, live)) in replayed.iter().zip(&live).enumerate() {
-            assert_eq!(replayed, live, "replayed and live differ at {i}");
+        assert_alike(&replayed, &self.broker.snapshot());
+    }
+
+    /// The process ends without warning and power fails, beneath the real store. The clock shows
+    /// `wall` afterwards. How many records are left, which are those of whole events, and what
+    /// time it is; [`crash`](Self::crash) comes next.
+    pub(crate) fn lose_power(&mut self, wall: Time) -> (usize, Time) {
+        let vault = self.disk.vault().expect("there is a store");
+        let (records, count, now) = vault.crash(wall);
+        let mut broker = Broker::new(self.options.clone(), Box::new(AllowAll), self.seed ^ 1);
+        for record in records {
+            broker.replay(record).expect("what is stored fits together");
         }
-        assert_eq!(replayed.len(), live.len(), "replayed {replayed:?} and live {live:?}");
+        assert_alike(&broker.snapshot(), &self.replayed(count).snapshot());
+        (count, now)
     }
 
     /// The process ends without warning and begins again with the first `count` records.
@@ -244,7 +266,7 @@ impl Machine {
         let mut effects = Effects::new();
         self.broker.recovered(self.now, &mut effects);
         let said = self.perform(&mut effects, None);
-        self.disk.end_unit();
+        self.disk.end_unit(self.now);
         said
     }
 
@@ -307,6 +329,7 @@ impl Machine {
 
     fn send(&mut self, conn: ConnId, what: Outgoing, after: Seq) -> Said {
         assert!(after <= self.disk.newest(), "a record that was emitted");
+        self.disk.want(after);
         let wire = self.wire_mut(conn);
         let packet = match what {
             Outgoing::Ack(kind, ack) => kind.packet(ack),
@@ -341,9 +364,18 @@ impl Machine {
         assert_eq!(bytes.len(), target.charge as usize, "charged for what it takes");
         let Packet::Publish(publish) = read(&bytes, wire.version) else { panic!("a PUBLISH") };
         let packet = Packet::Publish(publish.clone());
+        self.disk.want(target.after);
+        let wire = self.wire_mut(target.conn);
         wire.push(Frame { after: target.after, charge: bytes.len(), packet });
         Said::Delivered { target: *target, publish }
     }
+}
+
+fn assert_alike(stored: &[Record], live: &[Record]) {
+    for (i, (stored, live)) in stored.iter().zip(live).enumerate() {
+        assert_eq!(stored, live, "stored and live differ at {i}");
+    }
+    assert_eq!(stored.len(), live.len(), "stored {stored:?} and live {live:?}");
 }
 
 /// A packet as a client reads it that has it from the wire.

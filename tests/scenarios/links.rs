@@ -4,7 +4,7 @@ use mqtt_broker::broker::{Event, Storage};
 use mqtt_broker::codec::{Packet, Version};
 
 use super::World;
-use super::words::{v3, v3_kept, v5, v5_kept};
+use super::words::{id, message, v3, v3_kept, v5, v5_kept};
 
 const NOTHING: [&str; 0] = [];
 
@@ -109,43 +109,69 @@ fn an_empty_client_id_is_chosen_or_refused() {
 }
 
 #[test]
-fn while_storage_is_behind_nobody_is_read_from_and_nobody_is_too_silent() {
+fn while_storage_is_behind_who_makes_records_is_not_read_from_and_not_too_silent() {
     let mut world = World::new();
-    world.connect(v5("a").keep_alive(10));
+    world.connect(v5_kept("a", 1000).keep_alive(10));
+    world.connect(v5("b").keep_alive(10));
     let said = world.machine.storage(Storage::Behind);
     world.settle(said);
+    assert!(!world.machine.is_held(world.conn("a")), "it has made none");
+    world.subscribe("a", "x", 1);
     assert!(world.machine.is_held(world.conn("a")));
-    world.connect(v5("b").keep_alive(10));
-    assert!(world.machine.is_held(world.conn("b")));
-    world.pass(1000);
+    world.subscribe("b", "x", 1);
+    assert!(!world.machine.is_held(world.conn("b")), "a clean session makes none");
+    world.connect(v5_kept("c", 1000).keep_alive(10));
+    assert!(world.machine.is_held(world.conn("c")), "a new session is a record");
+    world.pass(14);
+    world.send("b", &Packet::PingReq);
     let said = world.machine.storage(Storage::Failed);
     world.settle(said);
-    world.pass(1000);
+    world.pass(14);
+    world.send("b", &Packet::PingReq);
     let said = world.machine.storage(Storage::Well);
     world.settle(said);
-    for name in ["a", "b"] {
-        assert!(!world.machine.is_held(world.conn(name)));
+    for name in ["a", "c"] {
+        assert!(world.is_connected(name) && !world.machine.is_held(world.conn(name)));
     }
     world.pass_ms(14_999);
-    assert!(world.is_connected("a") && world.is_connected("b"));
+    assert!(world.is_connected("a") && world.is_connected("b") && world.is_connected("c"));
     world.pass_ms(1);
-    assert!(!world.is_connected("a") && !world.is_connected("b"));
+    assert!(!world.is_connected("a") && !world.is_connected("b") && !world.is_connected("c"));
     world.end();
 }
 
 #[test]
-fn a_client_that_connects_while_storage_is_behind_is_read_from_later() {
+fn while_storage_has_failed_promises_are_refused_and_qos_0_goes_on() {
     let mut world = World::new();
-    let conn = world.open("a");
-    let said = world.machine.storage(Storage::Behind);
+    world.connect(v5_kept("s", 1000));
+    world.subscribe("s", "t", 1);
+    world.connect(v5("new"));
+    world.connect(v3("old"));
+    world.heard("s");
+    let said = world.machine.storage(Storage::Failed);
     world.settle(said);
-    assert!(!world.machine.is_held(conn), "it has said nothing yet");
-    let said = world.machine.receive(conn, &Packet::Connect(v3("a")));
-    world.settle(said);
-    assert!(world.machine.is_held(conn));
+    world.heard("new");
+    world.send("new", &Packet::Publish(message("t", "1").at_least_once(id(1))));
+    world.send("new", &Packet::Publish(message("t", "2").exactly_once(id(2))));
+    world.send("new", &Packet::Publish(message("u", "3").retain(true).at_least_once(id(3))));
+    world.send("new", &Packet::Publish(message("u", "4").at_least_once(id(4))));
+    world.send("new", &Packet::Publish(message("t", "5")));
+    world.send("new", &Packet::Publish(message("u", "6").retain(true)));
+    assert_eq!(
+        world.heard("new"),
+        ["puback #1 0x97", "pubrec #2 0x97", "puback #3 0x97", "puback #4 0x10"]
+    );
+    assert!(!world.machine.is_held(world.conn("new")));
+    assert_eq!(world.heard("s"), ["t=5"]);
+    world.heard("old");
+    world.send("old", &Packet::Publish(message("t", "7").at_least_once(id(1))));
+    assert!(world.machine.is_held(world.conn("old")), "it cannot be told");
+    world.call(v3_kept("kept"));
+    assert_eq!(world.heard("kept"), ["connack refused 0x88"]);
+    world.people.remove("kept");
     let said = world.machine.storage(Storage::Well);
     world.settle(said);
-    assert!(!world.machine.is_held(conn));
+    assert!(!world.machine.is_held(world.conn("old")));
     world.end();
 }
 

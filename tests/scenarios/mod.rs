@@ -348,7 +348,7 @@ impl World {
     fn end(mut self) {
         self.listener = 0;
         self.machine.disk.is_slow = false;
-        self.machine.disk.finish();
+        self.machine.disk.finish(self.machine.now);
         self.machine.check_replay();
         let names: BTreeSet<String> = self.people.keys().cloned().collect();
         for person in self.people.values_mut().chain(self.strays.values_mut()) {

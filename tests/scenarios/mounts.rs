@@ -199,7 +199,7 @@ fn wildcards_at_the_front_do_not_match_what_begins_with_a_dollar() {
     assert_eq!(world.heard("out"), ["house/$x/1=3", "house/$x/1=3"], "of the group, it alone");
     world.heard("m");
     // What is remembered is so after a restart.
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.machine.check_replay();
     let count = world.machine.disk.records().len();
     let mut replayed = world.machine.replayed(count);

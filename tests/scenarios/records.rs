@@ -2,6 +2,7 @@
 
 use mqtt_broker::broker::Seq;
 use mqtt_broker::codec::Packet;
+use mqtt_broker::persistence::{GroupChange, Record};
 
 use super::World;
 use super::words::{ack, id, message, v3, v3_kept, v5, v5_kept, with_will};
@@ -94,7 +95,7 @@ fn a_clean_start_rests_on_the_end_of_the_old_session() {
     world.machine.disk.is_slow = true;
     world.call(v3("a"));
     assert_eq!(world.heard("a"), NOTHING);
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("a"), ["connack"]);
     world.call(v3("a"));
@@ -112,7 +113,7 @@ fn a_new_session_rests_on_the_end_of_those_before() {
     world.cut("a");
     world.call(v3("a"));
     assert_eq!(world.heard("a"), NOTHING, "the first session may still come back");
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("a"), ["connack"]);
     world.machine.disk.is_slow = false;
@@ -122,7 +123,7 @@ fn a_new_session_rests_on_the_end_of_those_before() {
     world.pass(1);
     world.call(v5("b"));
     assert_eq!(world.heard("b"), NOTHING, "the end of the old one is not durable");
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("b").len(), 1);
     world.end();
@@ -141,7 +142,7 @@ fn slow_storage_holds_back_what_rests_on_it_and_nothing_else() {
     world.send("b", &Packet::Publish(message("u", "3").at_least_once(id(2))));
     assert_eq!(world.heard("b"), ["pingresp"]);
     assert_eq!(world.heard("a"), ["t=2"]);
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     world.settle(Vec::new());
     assert_eq!(world.heard("b"), ["puback #1", "puback #2"]);
     assert_eq!(world.heard("a"), ["t=1 q1 #1"]);
@@ -229,4 +230,34 @@ fn after_a_crash_sessions_go_on_and_wills_count_from_then() {
     assert_eq!(world.machine.broker.retained(), 1);
     world.machine.check_replay();
     world.end();
+}
+
+/// Numbers of messages that wait for nobody in particular.
+fn waiting(world: &World) -> Vec<u64> {
+    let number = |record| match record {
+        Record::Group(_, GroupChange::Queued(delivery)) => Some(delivery.message?.number),
+        _ => None,
+    };
+    world.machine.broker.snapshot().into_iter().filter_map(number).collect()
+}
+
+/// The store keeps each message once, under its number.
+#[test]
+fn no_number_is_used_again_of_a_message_that_only_a_shared_subscription_keeps() {
+    let mut world = World::new();
+    world.connect(v3("b"));
+    world.connect(v3_kept("a"));
+    world.subscribe("a", "$share/g/t", 1);
+    world.cut("a");
+    world.send("b", &Packet::Publish(message("t", "1").at_least_once(id(1))));
+    let before = waiting(&world);
+    assert_eq!(before.len(), 1);
+    world.people.remove("b");
+    let said = world.machine.crash(world.machine.disk.records().len());
+    world.settle(said);
+    world.connect(v3("c"));
+    world.send("c", &Packet::Publish(message("t", "2").at_least_once(id(1))));
+    let after = waiting(&world);
+    assert_eq!((after.len(), after[0]), (2, before[0]));
+    assert_ne!(after[0], after[1]);
 }

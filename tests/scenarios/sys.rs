@@ -258,7 +258,7 @@ fn the_new_run_publishes_what_it_finds() {
     world.connect(v5_kept("a", 600));
     world.subscribe("a", "$SYS/broker/clients/+", 0);
     world.heard("a");
-    world.machine.disk.finish();
+    world.machine.disk.finish(world.machine.now);
     let count = world.machine.disk.records().len();
     world.people.get_mut("a").unwrap().conn = None;
     let said = world.machine.crash(count);

@@ -47,8 +47,7 @@ impl World {
     pub(super) fn heal(&mut self) {
         self.note(|| "heal".into());
         self.machine.disk.is_slow = false;
-        self.machine.disk.finish();
-        self.is_behind = false;
+        self.machine.disk.finish(self.machine.now);
         self.set_storage(Storage::Well);
         // Nobody is disconnected any more for what he is sent, and everybody may come.
         let mut options = self.machine.options().clone();

@@ -5,7 +5,10 @@
 //! swarm.rs   what is drawn from the seed first: options, features, how often what happens
 //! world.rs   the steps: packets arrive, leave, are lost; time passes; storage lags; processes end
 //! act.rs     what clients decide to do
+//! bytes.rs   the second world: the loop of the server, between bytes and the store
 //! configure.rs  what the operator decides, and the end of all faults
+//! storage.rs storage that falls behind, fails and forgets; the end of a process
+//! socket.rs  sockets and storage of the second world
 //! peer.rs    a client: its half of QoS 1 and 2
 //! model/     what the broker must do, and the checks of what it does
 //! ```
@@ -18,9 +21,12 @@
 //! Never needs a socket, a file or a second.
 
 mod act;
+mod bytes;
 mod configure;
 mod model;
 mod peer;
+mod socket;
+mod storage;
 mod swarm;
 mod world;
 
@@ -29,6 +35,9 @@ use world::World;
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 200;
+
+/// Seeds of an ordinary test run over the real store.
+const STORE_SEEDS: u64 = 200;
 
 /// Seeds that once failed, before there were limits that hold publishers up.
 const FOUND: [u64; 7] = [2526, 8410, 9570, 15975, 16301, 65389, 65944];
@@ -52,7 +61,24 @@ fn every_promise_is_kept() {
     let count = seeds.end - seeds.start + found as u64;
     let mut sum = Tally::default();
     for seed in seeds.chain(FOUND).chain(FOUND_LIMITED) {
-        sum.add(run(seed));
+        sum.add(run(seed, false));
+    }
+    println!("{count} seeds: {sum:?}");
+}
+
+/// As above, but storage is the real one, on a medium that fails and loses what was not synced;
+/// and the clock is anywhere after a restart.
+#[test]
+fn every_promise_is_kept_by_the_store() {
+    let count = number("STORE_SEEDS").unwrap_or(STORE_SEEDS);
+    let first = number("STORE_FIRST").unwrap_or(0);
+    let seeds = match number("STORE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => first..first + count,
+    };
+    let mut sum = Tally::default();
+    for seed in seeds {
+        sum.add(run(seed, true));
     }
     println!("{count} seeds: {sum:?}");
 }
@@ -71,7 +97,8 @@ struct Witness {
 impl Drop for Witness {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("SIM_SEED={} failed at step {}", self.seed, self.world.tally.steps);
+            let over = if self.world.swarm.over_store { "STORE" } else { "SIM" };
+            eprintln!("{over}_SEED={} failed at step {}", self.seed, self.world.tally.steps);
             eprintln!("{:?}", self.world.swarm);
             for line in &self.world.history {
                 eprintln!("{line}");
@@ -80,10 +107,11 @@ impl Drop for Witness {
     }
 }
 
-fn run(seed: u64) -> Tally {
+fn run(seed: u64, over_store: bool) -> Tally {
     let remembered = number("SIM_HISTORY").map_or(50, |lines| usize::try_from(lines).unwrap());
-    let with_limits = !FOUND.contains(&seed);
-    let mut witness = Witness { seed, world: World::new(seed, with_limits, remembered) };
+    let with_limits = !over_store && !FOUND.contains(&seed);
+    let world = World::new(seed, with_limits, remembered, over_store);
+    let mut witness = Witness { seed, world };
     let world = &mut witness.world;
     for _ in 0..STEPS {
         world.step();

@@ -35,7 +35,8 @@ pub(super) enum Action {
     Clock,
     /// Some of what was written becomes durable.
     Disk,
-    /// Storage falls behind or catches up.
+    /// Storage falls behind, fails or catches up; over a store, something is wrong with the medium
+    /// or is not any more.
     Storage,
     /// The process ends and begins again.
     Crash,
@@ -75,13 +76,17 @@ pub(super) struct Swarm {
     /// Longest step of the clock in milliseconds.
     pub(super) leap: u64,
     pub(super) slow_disk: bool,
+    /// Over the real store, on a simulated medium.
+    pub(super) over_store: bool,
+    /// The medium has its troubles.
+    pub(super) troubles: bool,
     pub(super) receive_maximum: bool,
 }
 
 impl Swarm {
     /// `limits` decides what publishers may take, beside all else: `None` if that is everything.
-    pub(super) fn new(rng: &mut Rng, limits: Option<Rng>) -> Self {
-        let mut swarm = Self::unlimited(rng);
+    pub(super) fn new(rng: &mut Rng, limits: Option<Rng>, over_store: bool) -> Self {
+        let mut swarm = Self::unlimited(rng, over_store);
         if let Some(mut rng) = limits {
             swarm.limit(&mut rng);
         }
@@ -116,13 +121,13 @@ impl Swarm {
         self.retain_as_published &= !(self.retain && self.is_lossy());
     }
 
-    fn unlimited(rng: &mut Rng) -> Self {
+    fn unlimited(rng: &mut Rng, over_store: bool) -> Self {
         let options = options(rng);
         let is_bounded = options.max_queued_messages > 0 || options.max_queued_bytes > 0;
         let (message_expiry, packet_limits) = (rng.chance(1, 4), rng.chance(1, 5));
         let is_lossy = is_bounded || message_expiry || packet_limits;
         let retain = rng.chance(1, 2);
-        let slow_disk = rng.chance(1, 3);
+        let slow_disk = rng.chance(1, 3) || over_store;
         let count = 2 + rng.index(4);
         let by_second = rng.chance(1, 2);
         let mut listener = |client: usize| u16::from(by_second && client > 0 && rng.chance(1, 2));
@@ -143,8 +148,10 @@ impl Swarm {
             kept: *pick(rng, &[(1, 1), (0, 1), (1, 2), (4, 5)]),
             leap: *pick(rng, &[10, 1000, 1000, 30_000]),
             receive_maximum: rng.chance(1, 2),
-            actions: actions(rng, slow_disk),
+            actions: actions(rng, slow_disk, over_store),
             slow_disk,
+            over_store,
+            troubles: over_store && rng.chance(1, 2),
             options,
         }
     }
@@ -234,8 +241,13 @@ pub(super) fn reconfigured(rng: &mut Rng, swarm: &Swarm) -> Options {
     options
 }
 
-fn actions(rng: &mut Rng, slow_disk: bool) -> Vec<(Action, u64)> {
+fn actions(rng: &mut Rng, slow_disk: bool, over_store: bool) -> Vec<(Action, u64)> {
     let rare = |rng: &mut Rng, weight: u64| if rng.chance(1, 2) { weight } else { 0 };
+    let crashes = |rng: &mut Rng| match (over_store, slow_disk) {
+        (true, _) => *pick(rng, &[1, 1, 4]),
+        (false, true) => rare(rng, 1),
+        (false, false) => 0,
+    };
     vec![
         (Action::Uplink, 60),
         (Action::Downlink, 60),
@@ -250,8 +262,8 @@ fn actions(rng: &mut Rng, slow_disk: bool) -> Vec<(Action, u64)> {
         (Action::Stall, rare(rng, 4)),
         (Action::Clock, 8),
         (Action::Disk, if slow_disk { 20 } else { 0 }),
-        (Action::Storage, rare(rng, 1)),
-        (Action::Crash, if slow_disk { rare(rng, 1) } else { 0 }),
+        (Action::Storage, rare(rng, if over_store { 4 } else { 1 })),
+        (Action::Crash, crashes(rng)),
         (Action::Idle, rare(rng, 1)),
         (Action::Stranger, rare(rng, 1)),
         (Action::Configure, rare(rng, 1)),

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt_broker::broker::{ConnId, End, Storage};
 use mqtt_broker::codec::Packet;
+use mqtt_broker::persistence::PLAUSIBLE_FROM;
 use mqtt_broker::rng::Rng;
 use mqtt_broker::time::Time;
 
 use super::Tally;
 use super::model::Model;
 use super::peer::{Peer, Phase};
-use super::swarm::{Action, Swarm, weighted};
+use super::swarm::{Action, Swarm, pick, weighted};
 use crate::machine::{Machine, Said, show};
 
 pub(super) struct World {
@@ -29,20 +30,28 @@ pub(super) struct World {
     /// Which session each connection was given.
     sessions: BTreeMap<ConnId, u64>,
     /// The model after each unit that is not durable yet, by the number of records there were.
-    checkpoints: Vec<(usize, Model)>,
+    pub(super) checkpoints: Vec<(usize, Model)>,
     pub(super) letters: u64,
     pub(super) tally: Tally,
     pub(super) history: VecDeque<String>,
     remembered: usize,
-    pub(super) is_behind: bool,
+    /// What the broker was last told of storage.
+    pub(super) storage: Storage,
+    /// How often that has changed.
+    pub(super) changes: u64,
 }
 
 impl World {
-    pub(super) fn new(seed: u64, with_limits: bool, remembered: usize) -> Self {
+    pub(super) fn new(seed: u64, with_limits: bool, remembered: usize, over_store: bool) -> Self {
         let mut rng = Rng::new(seed);
         let limits = with_limits.then(|| Rng::new(!seed));
-        let swarm = Swarm::new(&mut rng, limits);
-        let mut machine = Machine::new(swarm.options.clone(), rng.next_u64());
+        let swarm = Swarm::new(&mut rng, limits, over_store);
+        let mut machine = if over_store {
+            let begin = *pick(&mut rng, &[Time::from_ms(5000), PLAUSIBLE_FROM]);
+            Machine::over_store(swarm.options.clone(), begin, &mut rng)
+        } else {
+            Machine::new(swarm.options.clone(), rng.next_u64())
+        };
         machine.disk.is_slow = swarm.slow_disk;
         machine.disk.is_forgetful = swarm.options.memory_limit > 0;
         let model = Model::new(swarm.options.clone(), machine.now);
@@ -56,7 +65,8 @@ impl World {
             tally: Tally::default(),
             history: VecDeque::new(),
             remembered,
-            is_behind: false,
+            storage: Storage::Well,
+            changes: 0,
             rng,
             swarm,
             machine,
@@ -75,7 +85,7 @@ impl World {
             Action::Clock => self.pass_some_time(),
             Action::Disk => {
                 let units = self.rng.index(4);
-                self.machine.disk.finish_units(units);
+                self.machine.disk.finish_units(self.machine.now, units);
                 self.forget_checkpoints();
             }
             Action::Storage => self.storage(),
@@ -91,6 +101,7 @@ impl World {
             | Action::Disconnect
             | Action::Duplicate => self.act(action),
         }
+        self.heed_storage();
         if self.rng.chance(1, 100) {
             self.machine.check_replay();
         }
@@ -126,7 +137,7 @@ impl World {
     }
 
     /// Only units that may still be lost are of interest, and the last that may not.
-    fn forget_checkpoints(&mut self) {
+    pub(super) fn forget_checkpoints(&mut self) {
         let safe = self.machine.disk.safe();
         let first = self.checkpoints.partition_point(|(count, _)| *count < safe);
         self.checkpoints.drain(..first);
@@ -222,7 +233,9 @@ impl World {
             return;
         }
         let refuses = refuses && peer.version == mqtt_broker::codec::Version::V5;
-        if let (Packet::ConnAck(_), Some(session)) = (packet, self.sessions.get(&conn)) {
+        if let (Packet::ConnAck(answer), Some(session)) = (packet, self.sessions.get(&conn))
+            && !answer.reason.is_error()
+        {
             peer.meet(*session);
         }
         let answers = peer.receive(packet, refuses);
@@ -290,40 +303,6 @@ impl World {
         let said = self.machine.tick(until);
         assert_eq!(self.machine.now, now);
         self.check(&said);
-    }
-
-    fn storage(&mut self) {
-        self.is_behind ^= true;
-        let state = if self.is_behind { Storage::Behind } else { Storage::Well };
-        self.set_storage(state);
-    }
-
-    pub(super) fn set_storage(&mut self, state: Storage) {
-        self.note(|| format!("storage is {state:?}"));
-        self.model.begin(self.machine.now);
-        let said = self.machine.storage(state);
-        self.check(&said);
-    }
-
-    /// The process ends; what was not durable may be lost, unit by unit from the end.
-    fn crash(&mut self) {
-        self.forget_checkpoints();
-        let place = self.rng.index(self.checkpoints.len());
-        let (count, model) = self.checkpoints[place].clone();
-        self.tally.crashes += 1;
-        self.tally.dropped += self.machine.broker.counters().dropped_in_all();
-        self.note(|| format!("crash: {count} records left"));
-        self.uplinks.clear();
-        self.is_behind = false;
-        for peer in &mut self.peers {
-            peer.loses_connection();
-        }
-        let lost = std::mem::replace(&mut self.model, model);
-        self.model.crashed(self.machine.now, &lost);
-        let said = self.machine.crash(count);
-        self.checkpoints.truncate(place + 1);
-        self.check(&said);
-        self.checkpoints.drain(..place);
     }
 
     fn idle(&mut self) {

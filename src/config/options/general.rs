@@ -12,8 +12,6 @@ use super::{Entry, Mark, in_broker, in_listener};
 pub(super) const BRIDGES: Mark = Mark::Later("bridges");
 const CONTROL: Mark = Mark::Later("the control topics");
 
-const IN_MEMORY: Mark =
-    Mark::Warns("state is in memory only and ends with the process: nothing is saved");
 const PLUGIN: Mark = Mark::Refused(
     "this broker loads no plugins, and without this one it would let in whom the plugin may \
      not; remove the line and use its own options",
@@ -129,19 +127,38 @@ pub(super) const ADMISSION: &[Entry] = &[
 pub(super) const PERSISTENCE: &[Entry] = &[
     Entry::new(Global, "persistence", Flag, "false", "whether state outlives the process")
         .aliases(&["retained_persistence"])
-        .mark(IN_MEMORY),
-    Entry::new(Global, "persistence_location", Path, "none", "where state is saved")
-        .mark(IN_MEMORY),
-    Entry::new(Global, "persistence_file", Path, "mosquitto.db", "what the saved state is called")
-        .mark(IN_MEMORY),
+        .at(in_broker!(persistence.is_on))
+        .at_start(),
+    Entry::new(
+        Global,
+        "persistence_location",
+        Path,
+        "the directory it was started in",
+        "the directory of the store",
+    )
+    .at(in_broker!(persistence.location))
+    .at_start(),
+    Entry::new(Global, "persistence_file", Path, "mqtt-broker.db", "the name of the store's file")
+        .at(in_broker!(persistence.file))
+        .at_start(),
+    Entry::new(
+        Global,
+        "persistence_sync",
+        Own("always | interval N ms | off"),
+        "always",
+        "when an acknowledgement may leave",
+    )
+    .at(in_broker!(persistence.sync))
+    .at_start(),
     Entry::new(
         Global,
         "autosave_interval",
         Limit { max: u32::MAX as u64, unit: "seconds" },
-        "1800",
-        "time between two times of saving",
+        "10",
+        "how long what nobody waits for may stay unsaved",
     )
-    .mark(IN_MEMORY),
+    .at(in_broker!(persistence.autosave_interval))
+    .at_start(),
     Entry::new(
         Global,
         "autosave_on_changes",
@@ -149,5 +166,6 @@ pub(super) const PERSISTENCE: &[Entry] = &[
         "false",
         "whether autosave_interval counts changes instead of seconds",
     )
-    .mark(IN_MEMORY),
+    .at(in_broker!(persistence.autosave_on_changes))
+    .at_start(),
 ];

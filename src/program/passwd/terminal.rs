@@ -7,8 +7,13 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
+use nix::poll::{PollFlags, PollTimeout};
 use nix::sys::termios::{LocalFlags, SetArg, Termios, tcgetattr, tcsetattr};
+
+use super::super::wait::{Source, signals, wait};
 
 /// Bytes of a line, its end included.
 const LINE_MAX: u64 = 65_537;
@@ -30,12 +35,31 @@ pub(super) fn password(prompt: &str) -> Result<String, String> {
     }
     // Standard output may go elsewhere.
     let terminal = File::options().read(true).write(true).open("/dev/tty").map_err(what)?;
+    let signals = signals().map_err(what)?;
     let silence = Silence::over(&terminal).map_err(what)?;
     (&terminal).write_all(prompt.as_bytes()).map_err(what)?;
-    let typed = line(BufReader::new(&terminal));
+    let typed = typed(&terminal, &signals);
     drop(silence);
     (&terminal).write_all(b"\n").map_err(what)?;
     typed.map_err(what)
+}
+
+/// What is typed at a terminal, unless a signal comes first: whoever gives up gets his terminal
+/// back as it was.
+fn typed(terminal: &File, signals: &UnixStream) -> io::Result<String> {
+    let interests = [
+        (Source::Signal, signals.as_fd(), PollFlags::POLLIN),
+        (Source::Stdin, terminal.as_fd(), PollFlags::POLLIN),
+    ];
+    loop {
+        let ready = wait(&interests, PollTimeout::NONE)?;
+        if ready.signal {
+            return Err(io::Error::other("interrupted"));
+        }
+        if ready.stdin {
+            return line(BufReader::new(terminal));
+        }
+    }
 }
 
 fn line(mut input: impl BufRead) -> io::Result<String> {

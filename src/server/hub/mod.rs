@@ -31,6 +31,7 @@ mod census;
 mod judge;
 mod perform;
 mod read;
+mod store;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -124,11 +125,8 @@ pub struct Hub<S, D> {
     durable: Seq,
     /// What the broker was last told of storage.
     told: (Seq, Storage),
-    storage: Storage,
-    /// Records were appended since the last commit that succeeded.
+    /// Records were appended since the commit phase.
     is_unsaved: bool,
-    /// When a commit is tried again after one has failed.
-    commit_at: Option<Time>,
     buried: u64,
 }
 
@@ -145,9 +143,6 @@ const UNREAD_MAX: usize = 1 << 20;
 /// How long a connection that is being closed has to take what waits for it and to close its
 /// side.
 const LEAVE_MS: u64 = 5_000;
-
-/// How long after a failed commit the next is tried.
-const COMMIT_AGAIN_MS: u64 = 1_000;
 
 /// Handshakes of TLS that go on in one turn at the most: they cost a thousand times as much as a
 /// packet, and those who are served already must not wait for a crowd that comes back.
@@ -185,9 +180,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             flush_from: options.room as usize / 2,
             durable: Seq(0),
             told: (Seq(0), Storage::Well),
-            storage: Storage::Well,
             is_unsaved: false,
-            commit_at: None,
             buried: 0,
             broker: Broker::new(options, authority, seed),
         }
@@ -251,32 +244,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         }
     }
 
-    fn commit(&mut self, now: Time) {
-        if self.is_unsaved && self.commit_at.is_none_or(|at| at <= now) {
-            match self.disk.commit() {
-                Ok(()) => {
-                    self.is_unsaved = false;
-                    self.commit_at = None;
-                    self.storage = Storage::Well;
-                }
-                Err(error) => {
-                    if self.storage != Storage::Failed {
-                        log::error!("Storage takes nothing: {error}");
-                    }
-                    self.commit_at = Some(now.plus_ms(COMMIT_AGAIN_MS));
-                    self.storage = Storage::Failed;
-                }
-            }
-        }
-        self.durable = self.disk.durable();
-        if self.told != (self.durable, self.storage) {
-            self.told = (self.durable, self.storage);
-            self.release();
-            let (durable, state) = self.told;
-            self.tell(now, Event::Storage { durable, state });
-        }
-    }
-
     fn nap(&mut self, now: Time) -> Option<Duration> {
         // Nobody is woken for a deadline of those that are gone.
         while let Some(&(_, conn)) = self.leaving.front()
@@ -285,13 +252,12 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             self.leaving.pop_front();
         }
         self.unlist();
-        let is_due = self.is_unsaved && self.commit_at.is_none();
-        if is_due || !self.reading.is_empty() || !self.writing.is_empty() {
+        if self.is_unsaved || !self.reading.is_empty() || !self.writing.is_empty() {
             return Some(Duration::ZERO);
         }
         let leave = self.leaving.front().map(|(at, _)| *at);
         let judge = self.judge.deadline();
-        let deadlines = [self.broker.deadline(), leave, judge, self.trim_at, self.commit_at];
+        let deadlines = [self.broker.deadline(), leave, judge, self.trim_at, self.disk.deadline()];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.since(now))
     }

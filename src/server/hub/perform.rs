@@ -85,14 +85,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         effects.clear();
     }
 
-    /// What is durable, asked for again if `after` is not among it.
-    fn durable_for(&mut self, after: Seq) -> Seq {
-        if after > self.durable {
-            self.durable = self.disk.durable();
-        }
-        self.durable
-    }
-
     fn send(&mut self, conn: ConnId, what: Outgoing, after: Seq) {
         let durable = self.durable_for(after);
         let Some(connection) = self.connections.get_mut(conn.slot as usize) else { return };

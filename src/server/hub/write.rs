@@ -91,14 +91,4 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             connection.phase = Phase::Shut;
         }
     }
-
-    /// Lets through what waited for storage.
-    pub(super) fn release(&mut self) {
-        for slot in std::mem::take(&mut self.gated) {
-            let Some(connection) = self.connections.get_mut(slot as usize) else { continue };
-            connection.flags.clear(Flags::IN_GATED);
-            connection.output.release(&mut self.pool, self.durable);
-            self.list(slot);
-        }
-    }
 }

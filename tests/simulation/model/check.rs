@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use mqtt_broker::broker::{ConnId, Overflow, Seq, Target};
-use mqtt_broker::codec::{Packet, Publish, Version};
+use mqtt_broker::codec::{Packet, Publish, ReasonCode, Version};
 use mqtt_broker::time::Time;
 
 use super::letter::check_expiry;
@@ -141,8 +141,13 @@ impl Model {
         let is_kept = self.session_at(conn).is_some_and(|session| session.is_kept());
         let is_ack = matches!(packet, Packet::PubAck(_) | Packet::PubRec(_) | Packet::ConnAck(_));
         let is_free = matches!(packet, Packet::PingResp | Packet::Disconnect(_));
-        let is_refusal = matches!(packet, Packet::ConnAck(answer) if answer.reason.is_error());
-        let expected = if is_free || is_refusal {
+        // A refusal promises nothing.
+        let is_no = match packet {
+            Packet::ConnAck(answer) => answer.reason.is_error(),
+            Packet::PubAck(ack) | Packet::PubRec(ack) => ack.reason == ReasonCode::QUOTA_EXCEEDED,
+            _ => false,
+        };
+        let expected = if is_free || is_no {
             Seq(0)
         } else if is_kept
             || is_ack && (made_records || self.is_repeated || self.has_waited.contains(&conn))

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use mqtt_broker::broker::{ConnId, Overflow};
+use mqtt_broker::broker::{ConnId, Overflow, Storage};
 use mqtt_broker::codec::{
     self, Ack, Disconnect, Packet, Publish, QoS, ReasonCode, RetainHandling, Subscribe,
     SubscribeOptions, Unsubscribe, Version,
@@ -16,8 +16,9 @@ use mqtt_broker::codec::{
 use mqtt_broker::time::Time;
 
 use super::super::swarm::{FILTERS, MOUNTED, SHARED, SHARED_MOUNTED};
+use super::life::expiry_of;
 use super::route::{matches, pattern};
-use super::{Letter, Link, Model, Pending, Run, State};
+use super::{Group, Letter, Link, Model, Pending, Run, State};
 use crate::machine::{Said, show};
 
 impl Model {
@@ -47,6 +48,12 @@ impl Model {
                     self.reply(conn, refused);
                     return self.detach(conn, false);
                 }
+            }
+            let is_kept = self.sessions.get(&client).is_some_and(|session| session.is_kept());
+            if self.storage == Storage::Failed && (is_kept || expiry_of(connect) > 0) {
+                self.reply(conn, "connack refused 0x88".into());
+                self.expected.closings.insert(conn);
+                return self.detach(conn, true);
             }
             let will = connect.will.as_ref().map(|will| {
                 let expiry = will.properties.message_expiry_interval;
@@ -115,6 +122,10 @@ impl Model {
         let letter = Rc::new(letter(client, &topic, &publish.payload, how, expiry, self.now));
         match packet_id {
             None => drop(self.publish(&letter)),
+            Some(packet_id) if self.is_refused(conn, &letter) => {
+                let kind = if publish.qos == QoS::ExactlyOnce { "pubrec" } else { "puback" };
+                self.reply(conn, format!("{kind} #{packet_id} 0x97"));
+            }
             Some(packet_id) => match answer(conn, packet_id, said) {
                 Some(reason) => self.answered(conn, &letter, packet_id, reason),
                 None => {
@@ -153,6 +164,19 @@ impl Model {
             self.session_at(conn).expect("online").taken.insert(packet_id);
         }
         self.reply(conn, format!("{kind} #{packet_id}{reason}"));
+    }
+
+    /// Whether storage has failed that would have to keep this, and the client can be told.
+    fn is_refused(&self, conn: ConnId, letter: &Rc<Letter>) -> bool {
+        let kept = |client: &usize| self.sessions[client].is_kept();
+        let in_group = |(filter, group): (&&str, &Group)| {
+            matches(pattern(filter), &letter.topic) && group.members.iter().any(kept)
+        };
+        self.storage == Storage::Failed
+            && self.links[&conn].version == Version::V5
+            && (letter.retain
+                || self.sessions.keys().any(|c| kept(c) && self.owed_to(*c, letter).is_some())
+                || self.groups.iter().any(in_group))
     }
 
     fn topic_of(&mut self, conn: ConnId, publish: &Publish) -> Rc<str> {

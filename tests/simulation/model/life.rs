@@ -6,7 +6,7 @@
 
 use std::rc::Rc;
 
-use mqtt_broker::broker::{ConnId, Options, Seq};
+use mqtt_broker::broker::{ConnId, Options, Seq, Storage};
 use mqtt_broker::codec::{Connect, QoS, Version};
 use mqtt_broker::time::Time;
 
@@ -21,6 +21,22 @@ impl Model {
         self.is_repeated = false;
         self.has_waited.clear();
         self.replaced.clear();
+    }
+
+    /// Storage has changed. What clients did not take meanwhile did not come.
+    pub(in super::super) fn storage(&mut self, now: Time, state: Storage) {
+        self.begin(now);
+        if state == Storage::Well && self.storage != Storage::Well {
+            self.be_patient(|_| true);
+        }
+        self.storage = state;
+    }
+
+    /// Those who take nothing have time again.
+    fn be_patient(&mut self, is_meant: impl Fn(Time) -> bool) {
+        let again = self.now.plus_ms(self.options.stalled_timeout_ms);
+        let stalled = self.links.values_mut().filter_map(|link| link.stalled_by.as_mut());
+        stalled.filter(|by| is_meant(**by)).for_each(|by| *by = again);
     }
 
     pub(in super::super) fn opened(
@@ -69,11 +85,7 @@ impl Model {
     /// A client is let in; says whether its session was there.
     pub(super) fn attach(&mut self, conn: ConnId, connect: &Connect, will: Option<Letter>) -> bool {
         let client = self.links[&conn].client;
-        let expiry = match connect.version {
-            Version::V5 => connect.properties.session_expiry_interval.unwrap_or(0),
-            Version::V31 | Version::V311 if connect.clean_start => 0,
-            Version::V31 | Version::V311 => u32::MAX,
-        };
+        let expiry = expiry_of(connect);
         if let Some(old) = self.sessions.get(&client).and_then(|session| session.conn) {
             self.dismissal(old, 0x8e);
             self.detach(old, true);
@@ -241,7 +253,8 @@ impl Model {
     fn due_links(&self, now: Time) -> Vec<ConnId> {
         let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
         let links = self.links.iter();
-        let due = links.filter(|(_, link)| due(link.silent_by) || due(link.stalled_by));
+        let is_well = self.storage == Storage::Well;
+        let due = links.filter(|(_, link)| due(link.silent_by) || is_well && due(link.stalled_by));
         due.map(|(conn, _)| *conn).collect()
     }
 
@@ -249,6 +262,9 @@ impl Model {
     /// long ago for some after a crash, and of their opening.
     pub(in super::super) fn ticked(&mut self, now: Time) {
         self.begin(now);
+        if self.storage != Storage::Well {
+            self.be_patient(|by| by <= now);
+        }
         for conn in self.due_links(now) {
             let link = &self.links[&conn];
             if link.state == State::Online && link.silent_by.is_some_and(|at| at <= now) {
@@ -296,6 +312,7 @@ impl Model {
         self.openings = lost.openings;
         self.options = lost.options.clone();
         (self.seq, self.ended) = (Seq(0), Seq(0));
+        self.storage = Storage::Well;
         self.begin(now);
         self.links.clear();
         self.expected = Default::default();
@@ -317,5 +334,14 @@ impl Model {
         }
         self.balance = Default::default();
         self.balance.owed = self.waiting();
+    }
+}
+
+/// Seconds a session outlives its connection.
+pub(super) fn expiry_of(connect: &Connect) -> u32 {
+    match connect.version {
+        Version::V5 => connect.properties.session_expiry_interval.unwrap_or(0),
+        Version::V31 | Version::V311 if connect.clean_start => 0,
+        Version::V31 | Version::V311 => u32::MAX,
     }
 }

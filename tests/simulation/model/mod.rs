@@ -26,7 +26,7 @@ mod route;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use mqtt_broker::broker::{ConnId, Options, Seq};
+use mqtt_broker::broker::{ConnId, Options, Seq, Storage};
 use mqtt_broker::codec::{QoS, SubscribeOptions, Version};
 use mqtt_broker::time::Time;
 
@@ -231,6 +231,8 @@ pub(super) struct Model {
     before: Seq,
     /// Number of the newest record that ended a session.
     ended: Seq,
+    /// What the broker was last told of it.
+    storage: Storage,
     /// The event repeats a QoS 2 message.
     is_repeated: bool,
     /// Who is acknowledged by this event what has waited.
@@ -257,6 +259,7 @@ impl Model {
             seq: Seq(0),
             before: Seq(0),
             ended: Seq(0),
+            storage: Storage::Well,
             is_repeated: false,
             has_waited: BTreeSet::new(),
             replaced: Vec::new(),

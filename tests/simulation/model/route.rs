@@ -67,7 +67,7 @@ impl Model {
         }
     }
 
-    fn owed_to(&self, client: usize, letter: &Rc<Letter>) -> Option<Owed> {
+    pub(super) fn owed_to(&self, client: usize, letter: &Rc<Letter>) -> Option<Owed> {
         let session = &self.sessions[&client];
         let mut owed: Option<Owed> = None;
         for (filter, (options, identifier)) in &session.subs {

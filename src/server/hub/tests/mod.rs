@@ -174,25 +174,63 @@ fn disconnect_discards_what_waits_for_storage() {
 }
 
 #[test]
-fn failed_storage_holds_everybody_until_it_is_well() {
+fn failed_storage_stops_promises_and_nothing_else() {
     let mut world = World::new();
     let mut subscriber = world.kept("s", "t");
-    let mut publisher = world.clean("p", Version::V5);
+    let mut newer = world.clean("p", Version::V5);
+    let mut older = world.clean("q", Version::V311);
     world.disk.borrow_mut().failing = true;
-    let message = Publish::new("t", "promised").at_least_once(id(7));
-    publisher.send(&mut world, &Packet::Publish(message));
-    let nap = world.settle();
-    assert_eq!(nap, Some(Duration::from_millis(COMMIT_AGAIN_MS)));
-    publisher.send(&mut world, &Packet::PingReq);
-    assert_eq!(world.settle(), nap, "nothing is read, and it does not spin");
-    assert!(publisher.received().is_empty() && subscriber.received().is_empty());
-    world.disk.borrow_mut().failing = false;
-    world.now = world.now.plus_ms(COMMIT_AGAIN_MS);
+    let message =
+        |payload: &str| Packet::Publish(Publish::new("t", payload.to_owned()).at_least_once(id(7)));
+    // The first finds out; from then on those who can be told are.
+    older.send(&mut world, &message("first"));
     world.settle();
-    assert_eq!(subscriber.received(), ["promised"]);
-    assert_eq!(publisher.received(), ["PUBACK", "PINGRESP"]);
-    subscriber.end(&mut world);
-    publisher.end(&mut world);
+    newer.send(&mut world, &message("refused"));
+    newer.send(&mut world, &publish("t", "free"));
+    newer.send(&mut world, &Packet::PingReq);
+    older.send(&mut world, &message("held"));
+    older.send(&mut world, &Packet::PingReq);
+    world.settle();
+    let packets = newer.packets();
+    let Packet::PubAck(ack) = &packets[0] else { panic!("{packets:?}") };
+    assert_eq!((ack.reason, packets.len()), (ReasonCode::QUOTA_EXCEEDED, 2));
+    assert_eq!(subscriber.received(), ["free"]);
+    older.send(&mut world, &Packet::PingReq);
+    world.settle();
+    assert!(older.received().is_empty(), "it is held");
+    let mut kept = world.open(Version::V311);
+    let connect = Connect { clean_start: false, ..Connect::new("k") };
+    kept.send(&mut world, &Packet::Connect(connect));
+    world.settle();
+    let packets = kept.packets();
+    let Packet::ConnAck(connack) = &packets[0] else { panic!("{packets:?}") };
+    assert!(connack.reason.is_error(), "no session can be promised");
+    let mut clean = world.clean("c", Version::V311);
+    // The stalled timeout does not run for those who wait for storage.
+    world.now = world.now.plus_ms(10 * Options::default().stalled_timeout_ms);
+    world.settle();
+    world.disk.borrow_mut().failing = false;
+    world.settle();
+    assert_eq!(subscriber.received(), ["first", "held"]);
+    assert_eq!(older.received(), ["PUBACK", "PUBACK", "PINGRESP", "PINGRESP"]);
+    assert!(clean.received().is_empty());
+    for client in [&kept, &clean, &subscriber, &newer, &older] {
+        client.end(&mut world);
+    }
+    world.finish();
+}
+
+#[test]
+fn what_nobody_waits_for_is_not_asked_for() {
+    let mut world = World::new();
+    let client = world.kept("s", "t");
+    let wanted = world.disk.borrow().wanted;
+    client.send(&mut world, &Packet::Publish(Publish::new("t", "x").retain(true)));
+    client.end(&mut world);
+    world.settle();
+    let disk = world.disk.borrow();
+    assert_eq!((disk.wanted, disk.appended - wanted), (wanted, 2), "retained, detached");
+    drop(disk);
     world.finish();
 }
 

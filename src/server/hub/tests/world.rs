@@ -94,6 +94,7 @@ pub(super) struct DiskState {
     pub(super) commits: usize,
     pub(super) slow: bool,
     pub(super) failing: bool,
+    pub(super) wanted: u64,
 }
 
 pub(super) struct FakeDisk(Rc<RefCell<DiskState>>);
@@ -103,21 +104,40 @@ impl Disk for FakeDisk {
         self.0.borrow_mut().appended += 1;
     }
 
-    fn commit(&mut self) -> io::Result<()> {
+    fn want(&mut self, seq: Seq) {
+        self.0.borrow_mut().wanted = seq.0;
+    }
+
+    fn commit(&mut self, _: Time) {
         let mut disk = self.0.borrow_mut();
-        disk.commits += 1;
+        disk.commits += usize::from(disk.committed < disk.appended);
         if disk.failing {
-            return Err(io::ErrorKind::StorageFull.into());
+            return;
         }
         disk.committed = disk.appended;
         if !disk.slow {
             disk.durable = disk.committed;
         }
-        Ok(())
+    }
+
+    fn save(&mut self) -> bool {
+        false
     }
 
     fn durable(&mut self) -> Seq {
         Seq(self.0.borrow().durable)
+    }
+
+    fn state(&self) -> Storage {
+        if self.0.borrow().failing { Storage::Failed } else { Storage::Well }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        None
+    }
+
+    fn broken(&self) -> Option<&str> {
+        None
     }
 }
 

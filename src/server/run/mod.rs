@@ -1,11 +1,12 @@
 //! The loop: poll, accept, turn.
 //!
-//! Owns: the poll and what its tokens mean, who finds a place, and how a server stops or goes by
-//! another configuration. Every socket is registered once, for reading and writing,
+//! Owns: the poll and what its tokens mean, who finds a place, and how a server stops. Every socket is registered once, for reading and writing,
 //! edge-triggered; from then on the hub remembers.
 //!
 //! Never sleeps but in the poll, and never wakes without a reason: no tick, no timeout but the
 //! next deadline.
+
+mod renew;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -13,19 +14,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use log::{error, info, warn};
+use log::{info, warn};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Registry, Token};
 
 use crate::broker::Options;
 use crate::broker::target::CONNECTION;
-use crate::persistence::Memory;
+use crate::persistence::{Disk, Memory};
 use crate::session::Peer;
 use crate::time::Time;
 
 use super::accept::{Doors, Full};
 use super::attend::Attendance;
-use super::change::Change;
 use super::clock::Clock;
 use super::court::Court;
 use super::gateway::Gateways;
@@ -33,18 +33,21 @@ use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
 use super::lookout::Lookout;
 use super::reload::Reloader;
+use super::storage::{Keeping, Opened};
 use super::stream::ClientSocket;
 use super::worker::Wake;
 use super::{
     BoundServer, CERTIFICATES, CONNECTIONS, LISTENERS, RIGHTS, SIGNALS, ServerConfig, Stop, WAKER,
 };
+use renew::note_ends;
 
 /// Events taken from one poll at the most; what does not fit comes with the next.
 const EVENTS: usize = 1024;
 
 /// A server that runs.
 struct Running {
-    hub: Hub<ClientSocket, Memory>,
+    hub: Hub<ClientSocket, Keeping>,
+    clock: Clock,
     doors: Doors<Entrance>,
     opener: Opener,
     bounds: Bounds,
@@ -87,13 +90,20 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         let _ = bell.waker.wake();
     });
     let court = Court::new(wake, asking)?;
+    let mut clock = Clock::start();
     let mut options = options(&mut config);
     note_ends(&mut options, &gateways);
-    let hub = Hub::new(options, authority, Memory::default(), seed);
+    let keeping = Keeping::Memory(Memory::default());
+    let hub = Hub::new(options, authority, keeping, seed);
     let mut hub = hub.with_judge(Box::new(court));
     hub.limit_addresses(bounds.address);
+    if let Some(persistence) = &config.persistence {
+        let opened = Opened::open(persistence)?;
+        clock.set(opened.load(clock.now(), &mut hub, Arc::clone(&stop))?);
+    }
     let mut running = Running {
         hub,
+        clock,
         doors,
         opener,
         bounds,
@@ -109,6 +119,8 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     };
     running.watch(poll.registry());
     let end = running.run(&mut poll);
+    let saved = running.hub.disk_mut().finish(running.clock.now());
+    let end = end.and(saved);
     log::logger().flush();
     end
 }
@@ -121,25 +133,14 @@ fn options(config: &mut ServerConfig) -> Options {
     options
 }
 
-/// Notes when the certificates end that listeners show.
-fn note_ends(options: &mut Options, gateways: &Gateways) {
-    for (listener, end) in options.listeners.iter_mut().zip(gateways.ends()) {
-        if let Some(listener) = listener
-            && listener.certificate_end != end
-        {
-            Arc::make_mut(listener).certificate_end = end;
-        }
-    }
-}
-
 /// A number no peer can guess: the standard library takes it from the system for its maps.
 fn system_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
 impl Running {
-    fn run(mut self, poll: &mut Poll) -> io::Result<()> {
-        let clock = Clock::start();
+    fn run(&mut self, poll: &mut Poll) -> io::Result<()> {
+        let clock = self.clock;
         let mut events = Events::with_capacity(EVENTS);
         let begin = clock.now();
         self.hub.begin(begin);
@@ -167,6 +168,10 @@ impl Running {
             }
             self.attendance.publish(now, &mut self.hub);
             let nap = self.hub.turn(now);
+            if let Some(what) = self.hub.disk().broken() {
+                // Nothing is promised any more that could not be kept.
+                return Err(io::Error::other(format!("storage is lost: {what}")));
+            }
             if self.stop_by.is_some() && self.hub.is_empty() {
                 return Ok(());
             }
@@ -219,110 +224,6 @@ impl Running {
         doors.accept(now, gone, &mut seat);
     }
 
-    /// Watches the files that are in use.
-    fn watch(&mut self, registry: &Registry) {
-        let Some(reloader) = &self.reloader else { return };
-        self.certificates.set(registry, reloader.certificates());
-        self.rights.set(registry, reloader.rights());
-    }
-
-    /// Reads files again that have changed, and goes by them if they can be used.
-    fn see_to_files(&mut self, now: Time) {
-        let (certificates, rights) =
-            (self.certificates.have_changed(now), self.rights.have_changed(now));
-        let Some(reloader) = &mut self.reloader else { return };
-        if self.stop_by.is_some() {
-            return; // Nobody comes in any more.
-        }
-        if certificates {
-            self.gateways.renew(reloader.listeners());
-            let mut options = self.hub.broker().options().clone();
-            note_ends(&mut options, &self.gateways);
-            self.hub.configure(now, options, None);
-        }
-        if !rights {
-            return;
-        }
-        match reloader.renew_rights() {
-            Ok((authority, changes)) => {
-                let options = self.hub.broker().options().clone();
-                self.hub.configure(now, options, Some(Box::new(authority)));
-                match changes {
-                    0 => info!("Passwords and rights read again: nothing has changed"),
-                    count => info!("Passwords and rights read again: {count} changes"),
-                }
-            }
-            Err(problems) => {
-                problems.iter().for_each(|problem| error!("{problem}"));
-                error!("Passwords and rights cannot be used as they are now; those before go on");
-            }
-        }
-    }
-
-    /// Reads the configuration again and goes by it, if all of it can be had.
-    fn reload(&mut self, now: Time, registry: &Registry) {
-        if self.stop_by.is_some() {
-            return info!("The configuration is not read again: the broker is stopping");
-        }
-        self.attendance.reloading();
-        match self.renew(now, registry) {
-            Ok(()) => {}
-            Err(problems) => {
-                for problem in &problems {
-                    error!("{problem}");
-                }
-                error!(
-                    "The configuration cannot be used, {} errors; the one before goes on",
-                    problems.len()
-                );
-            }
-        }
-        self.attendance.reloaded(now, &self.hub);
-    }
-
-    fn renew(&mut self, now: Time, registry: &Registry) -> Result<(), Vec<String>> {
-        let Self { reloader, doors, opener, hub, gateways, certificates, rights, .. } = self;
-        let Some(reloader) = reloader else {
-            info!("There is no configuration to read again");
-            return Ok(());
-        };
-        certificates.collect(now);
-        rights.collect(now);
-        let mut renewal = reloader.read()?;
-        let ServerConfig { listeners, no_delay, .. } = &renewal.plan.config;
-        let mut problems = std::mem::take(&mut renewal.problems);
-        let change = match Change::prepare(doors, opener, registry, listeners, *no_delay) {
-            Ok(change) if problems.is_empty() => change,
-            Ok(change) => {
-                change.undo(doors, opener, registry);
-                return Err(problems);
-            }
-            Err(refusals) => {
-                problems.extend(refusals.into_iter().map(|refusal| refusal.what));
-                return Err(problems);
-            }
-        };
-        let (plan, mut changes) = reloader.adopt(renewal);
-        changes = changes.max(change.len());
-        change.adopt(doors, registry);
-        let mut config = plan.config;
-        gateways.adopt(&config.listeners);
-        certificates.settle();
-        rights.settle();
-        self.bounds = Bounds::of(&config);
-        doors.set_rate(config.max_connection_rate);
-        hub.limit_addresses(self.bounds.address);
-        let mut options = options(&mut config);
-        note_ends(&mut options, gateways);
-        hub.configure(now, options, Some(Box::new(plan.authority)));
-        self.watch(registry);
-        match changes {
-            0 => info!("Configuration read again: nothing has changed"),
-            count => info!("Configuration read again: {count} changes"),
-        }
-        Ok(())
-    }
-
     /// Begins to stop if it was asked to; says whether it has to end now.
     fn is_done(&mut self, now: Time) -> bool {
         let requests = self.signalled + self.stop.requests.load(Ordering::SeqCst);
@@ -356,7 +257,7 @@ impl Bounds {
     }
 
     /// Whether one more may come from `peer`.
-    fn check(&self, hub: &Hub<ClientSocket, Memory>, peer: &Peer) -> Result<(), Full> {
+    fn check(&self, hub: &Hub<ClientSocket, Keeping>, peer: &Peer) -> Result<(), Full> {
         let is_over = |count: usize, most: usize| most > 0 && count >= most;
         let most = self.listeners.get(usize::from(peer.listener)).copied().unwrap_or(0);
         if is_over(hub.len(), self.all) {

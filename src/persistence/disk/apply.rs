@@ -1,0 +1,157 @@
+//! A batch, carried out.
+//!
+//! Owns: the count of rows that refer to each message. A message is stored with the first and
+//! goes with the last; one that comes and goes within a batch is never written.
+//!
+//! Never commits.
+
+use std::collections::BTreeMap;
+
+use redb::{ReadableTable, Table};
+
+use super::super::batch::{Batch, Step};
+use super::super::layout::{
+    ARRIVED_AT, BODY, COUNT, Put, RETAINED, Take, WINDOW_DELIVERY_AT, behind, message_key,
+    refers_to,
+};
+use super::{Corrupt, Failure, medium};
+
+type State<'t> = Table<'t, &'static [u8], &'static [u8]>;
+
+/// By how much the count of each message changes.
+type Changes = BTreeMap<u64, i64>;
+
+/// Carries out a batch; the highest number a stored message may have, which was `newest` before.
+pub(super) fn apply(table: &mut State<'_>, batch: &Batch, newest: u64) -> Result<u64, Failure> {
+    let mut changes = Changes::new();
+    for step in batch.steps() {
+        carry_out(table, batch, *step, &mut changes)?;
+    }
+    for (topic, number) in batch.retained() {
+        let mut key = vec![RETAINED];
+        key.extend_from_slice(topic.as_bytes());
+        match number {
+            Some(number) => put(table, &key, &number.to_be_bytes(), &mut changes)?,
+            None => delete(table, &key, &mut changes)?,
+        }
+    }
+    settle(table, batch, &changes, newest)
+}
+
+fn carry_out(
+    table: &mut State<'_>,
+    batch: &Batch,
+    step: Step,
+    changes: &mut Changes,
+) -> Result<(), Failure> {
+    match step {
+        Step::Put { key, value } => put(table, batch.at(key), batch.at(value), changes),
+        Step::Delete { key } => delete(table, batch.at(key), changes),
+        Step::Pop { prefix } => pop(table, batch.at(prefix), changes).map(drop),
+        Step::Move { prefix, key, order, len } => {
+            let row = pop(table, batch.at(prefix), changes)?;
+            let mut value = Vec::with_capacity(row.len() + WINDOW_DELIVERY_AT);
+            value.u64(order);
+            value.u8(0);
+            value.u32(len);
+            value.extend_from_slice(&row);
+            put(table, batch.at(key), &value, changes)
+        }
+        Step::Arrived { key } => {
+            let row = table.get(batch.at(key)).map_err(medium)?;
+            let mut value = row.ok_or(MISSING)?.value().to_vec();
+            *value.get_mut(ARRIVED_AT).ok_or(MISSING)? = 1;
+            put(table, batch.at(key), &value, changes)
+        }
+        Step::Clear { prefix } => {
+            let (start, end) = (batch.at(prefix), behind(batch.at(prefix)));
+            let mut gone =
+                table.extract_from_if(start..end.as_slice(), |_, _| true).map_err(medium)?;
+            gone.try_for_each(|row| {
+                let (key, value) = row.map_err(medium)?;
+                count(changes, key.value(), value.value(), -1)
+            })
+        }
+    }
+}
+
+const MISSING: Corrupt = Corrupt { what: "a row is missing" };
+
+fn put(
+    table: &mut State<'_>,
+    key: &[u8],
+    value: &[u8],
+    changes: &mut Changes,
+) -> Result<(), Failure> {
+    count(changes, key, value, 1)?;
+    match table.insert(key, value).map_err(medium)? {
+        Some(old) => count(changes, key, old.value(), -1),
+        None => Ok(()),
+    }
+}
+
+fn delete(table: &mut State<'_>, key: &[u8], changes: &mut Changes) -> Result<(), Failure> {
+    match table.remove(key).map_err(medium)? {
+        Some(old) => count(changes, key, old.value(), -1),
+        None => Ok(()),
+    }
+}
+
+/// Takes the first row with this prefix; its value.
+fn pop(table: &mut State<'_>, prefix: &[u8], changes: &mut Changes) -> Result<Vec<u8>, Failure> {
+    let end = behind(prefix);
+    let mut rows = table.extract_from_if(prefix..end.as_slice(), |_, _| true).map_err(medium)?;
+    let (key, value) = rows.next().ok_or(MISSING)?.map_err(medium)?;
+    count(changes, key.value(), value.value(), -1)?;
+    Ok(value.value().to_vec())
+}
+
+/// Counts a row that comes or goes.
+fn count(changes: &mut Changes, key: &[u8], value: &[u8], by: i64) -> Result<(), Failure> {
+    if let Some(number) = refers_to(key, value)? {
+        *changes.entry(number).or_default() += by;
+    }
+    Ok(())
+}
+
+/// Stores messages that are referred to now, removes those that are not any more.
+fn settle(
+    table: &mut State<'_>,
+    batch: &Batch,
+    changes: &Changes,
+    newest: u64,
+) -> Result<u64, Failure> {
+    let bodies: BTreeMap<u64, &[u8]> = batch.messages().collect();
+    let mut highest = newest;
+    for (&number, &change) in changes.iter().filter(|(_, change)| **change != 0) {
+        let key = message_key(number, BODY);
+        let count_key = message_key(number, COUNT);
+        let before = if number > newest { 0 } else { counted(table, &key, &count_key)? };
+        let now = u32::try_from(i64::from(before) + change).map_err(|_| MISCOUNTED)?;
+        if before == 0 {
+            let body = bodies.get(&number).copied().ok_or(MISCOUNTED)?;
+            table.insert(key.as_slice(), body).map_err(medium)?;
+            highest = highest.max(number);
+        }
+        if now == 0 {
+            table.remove(key.as_slice()).map_err(medium)?;
+        }
+        if now > 1 {
+            let value = now.to_be_bytes();
+            table.insert(count_key.as_slice(), value.as_slice()).map_err(medium)?;
+        } else if before > 1 {
+            table.remove(count_key.as_slice()).map_err(medium)?;
+        }
+    }
+    Ok(highest)
+}
+
+const MISCOUNTED: Corrupt = Corrupt { what: "a message is referred to that is not there" };
+
+/// How many rows refer to a message as far as the table says.
+fn counted(table: &State<'_>, key: &[u8], count_key: &[u8]) -> Result<u32, Failure> {
+    if let Some(count) = table.get(count_key).map_err(medium)? {
+        return Ok(Take(count.value()).u32()?);
+    }
+    Ok(table.get(key).map_err(medium)?.is_some().into())
+}
