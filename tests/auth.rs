@@ -10,6 +10,7 @@ mod reload;
 pub(crate) mod scram;
 mod storm;
 mod terminal;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

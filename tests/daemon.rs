@@ -3,13 +3,19 @@
 //! Real processes, ended by real signals. Nothing sleeps: the log is read line by line, and its
 //! end is the end of the process.
 
+#[cfg(feature = "tls")]
+mod certificates;
 mod day;
 mod handover;
+#[cfg(feature = "tls")]
+mod identity;
 mod listeners;
 mod logs;
 mod manager;
 mod process;
 mod reload;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod slow;
 pub(crate) mod sys;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
@@ -115,6 +121,13 @@ impl Drop for Daemon {
         let _ = self.child.kill(); // It may have ended by itself.
         let _ = self.child.wait();
     }
+}
+
+/// Bytes of memory that a broker has.
+fn resident(daemon: &Daemon) -> usize {
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
 }
 
 /// A directory of a test's own.

@@ -6,6 +6,8 @@
 //! | given     | none          | everybody, if the listener allows anonymous   |
 //! | given     | there is one  | whose password is right                       |
 //!
+//! Where certificates say who somebody is, whoever has such a name comes in.
+//!
 //! Without an access control list everybody may do everything.
 //!
 //! Owns: [`AccessControl`], an [`Authority`] and its [`Examiner`] in one value that threads share.
@@ -20,12 +22,16 @@ use super::password::Passwords;
 use super::{Acl, SCRAM, scram};
 use crate::codec::ReasonCode;
 use crate::session::{
-    Access, Admission, Applicant, Authority, Credentials, Denial, Examiner, Identity, Peer, Verdict,
+    Access, Admission, Applicant, Authority, CertificateName, Credentials, Denial, Examiner,
+    Identity, Peer, Verdict,
 };
 
 /// What holds at one listener.
 #[derive(Clone, Debug, Default)]
 pub struct ListenerAccess {
+    /// What of a client's certificate is its user name, which is proved by that: no password is
+    /// asked for.
+    pub certificate_name: Option<CertificateName>,
     /// Whether a client may come in without a user name.
     pub allow_anonymous: bool,
     /// Whose password is right.
@@ -58,7 +64,7 @@ enum Changed {
     Nobody,
     /// These, in order.
     Names(Vec<Box<str>>),
-    /// Everybody: there were no passwords before.
+    /// Everybody: there were no passwords before, or who is who is said by something else now.
     Everybody,
 }
 
@@ -92,6 +98,11 @@ impl AccessControl {
     #[must_use]
     pub fn after(mut self, old: &Self) -> Self {
         for (number, changed) in self.changed.iter_mut().enumerate() {
+            let named_by = |access: &Shared| access.listener(number)?.certificate_name;
+            if named_by(&self.shared) != named_by(&old.shared) {
+                *changed = Changed::Everybody;
+                continue;
+            }
             let passwords = |access: &Self| access.shared.passwords(number).cloned();
             let new = self.shared.passwords(number);
             *changed = match (passwords(old), new) {
@@ -164,10 +175,15 @@ impl Authority for AccessControl {
             return Admission::Refused(CLOSED);
         };
         if let Some((method, _)) = &credentials.method {
-            // [MQTT-4.12.0-1].
+            // [MQTT-4.12.0-1]. Who is known by his certificate has nothing more to prove.
             let is_known = method == SCRAM
+                && listener.certificate_name.is_none()
                 && listener.passwords.as_ref().is_some_and(|passwords| passwords.has_scram());
             return if is_known { Admission::Ask } else { Admission::Refused(METHOD) };
+        }
+        if listener.certificate_name.is_some() {
+            let is_named = user_name.is_some();
+            return if is_named { Admission::Granted } else { Admission::Refused(NAMELESS) };
         }
         match (user_name, &listener.passwords) {
             (Some(_), Some(_)) => Admission::Ask,
@@ -195,17 +211,19 @@ impl Authority for AccessControl {
         let number = usize::from(who.peer.listener);
         // What becomes of the connections of a listener that has gone is decided elsewhere.
         let Some(listener) = self.listener(number) else { return true };
-        match (&who.user_name, &listener.passwords) {
-            (Some(name), Some(passwords)) => {
-                let is_changed = match self.changed.get(number) {
-                    Some(Changed::Names(names)) => {
-                        names.binary_search(&name.as_ref().into()).is_ok()
-                    }
-                    Some(Changed::Everybody) => true,
-                    Some(Changed::Nobody) | None => false,
-                };
-                passwords.find(name).is_some() && !is_changed
+        let is_changed = match (self.changed.get(number), &who.user_name) {
+            (Some(Changed::Names(names)), Some(name)) => {
+                names.binary_search(&name.as_ref().into()).is_ok()
             }
+            (Some(Changed::Everybody), name) => {
+                name.is_some() || listener.certificate_name.is_some()
+            }
+            (Some(Changed::Nobody | Changed::Names(_)) | None, _) => false,
+        };
+        match (&who.user_name, &listener.passwords) {
+            _ if is_changed => false,
+            _ if listener.certificate_name.is_some() => true,
+            (Some(name), Some(passwords)) => passwords.find(name).is_some(),
             (None, _) | (Some(_), None) => listener.allow_anonymous,
         }
     }
@@ -318,6 +336,31 @@ mod tests {
         extended.method = Some((SCRAM.into(), Bytes::new()));
         assert_eq!(access.admit(&extended), Admission::Refused(METHOD), "nobody has keys for it");
         assert!(access.allows_all() && !access.checks_retained());
+    }
+
+    #[test]
+    fn a_certificate_is_as_good_as_a_password() {
+        let by = |certificate_name| {
+            let passwords = passwords(&[("u", "p")]);
+            let listener = ListenerAccess { certificate_name, passwords, ..Default::default() };
+            access(vec![listener])
+        };
+        let access = by(Some(CertificateName::CommonName));
+        assert_eq!(access.admit(&credentials(0, Some("lamp"))), Admission::Granted);
+        assert_eq!(access.admit(&credentials(0, None)), Admission::Refused(NAMELESS));
+        let method = Some((SCRAM.into(), Bytes::new()));
+        let extended = Credentials { method, ..credentials(0, Some("lamp")) };
+        assert_eq!(access.admit(&extended), Admission::Refused(METHOD));
+        assert!(access.keeps(&who(0, Some("lamp"))));
+        let same = by(Some(CertificateName::CommonName)).after(&access);
+        assert!(same.keeps(&who(0, Some("lamp"))));
+        // Who is who is said by something else now: nobody stays by a name that was not meant.
+        for other in [None, Some(CertificateName::Subject)] {
+            let after = by(other).after(&access);
+            assert!(!after.keeps(&who(0, Some("u"))), "{other:?}");
+            let back = by(Some(CertificateName::CommonName)).after(&after);
+            assert!(!back.keeps(&who(0, Some("u"))) && !back.keeps(&who(0, None)), "{other:?}");
+        }
     }
 
     #[test]

@@ -52,11 +52,9 @@ fn run() -> Result<(), Failure> {
         return if is_allowed { Ok(()) } else { Err(Failure::Logged) };
     }
     let command = CommandLine::new(&matches)?;
-    let mut reading = command.configuration().map_err(Failure::Config)?;
+    let reading = command.configuration().map_err(Failure::Config)?;
     if matches.opt_present("test-config") {
-        let mut tables = command.tables(&reading.config).map_err(Failure::Config)?;
-        reading.warnings.append(&mut tables.warnings);
-        print(&daemon::explained(&reading));
+        print(&daemon::explained(&command, reading)?);
         return Ok(());
     }
     if let Some(file) = matches.opt_str("import-mosquitto-db") {

@@ -67,7 +67,11 @@ impl Broker {
             return Ok(());
         }
         let is_assigned = connect.client_id.is_empty();
-        connect.client_id = self.client_id_of(&connect, peer)?;
+        self.check_version(&connect, peer)?;
+        let named = self.name_by_certificate(&mut connect, peer, certificate.as_deref());
+        if named.is_ok() {
+            connect.client_id = self.client_id_of(&connect, peer)?;
+        }
         let identity = Identity {
             client_id: connect.client_id.as_str().into(),
             user_name: connect.user_name.as_deref().map(Into::into),
@@ -88,7 +92,7 @@ impl Broker {
             by: now.plus_ms(self.options.verdict_timeout_ms),
         };
         self.note_method(conn, &credentials);
-        match self.authority.admit(&credentials) {
+        match named.map_or_else(Admission::Refused, |()| self.authority.admit(&credentials)) {
             Admission::Granted => self.accept(now, conn, judging, effects),
             Admission::Refused(denial) => {
                 self.links.replace(conn, Link::Leaving);

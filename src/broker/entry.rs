@@ -1,14 +1,14 @@
 //! What a CONNECT must be like to be accepted, whoever sends it.
 //!
-//! Owns: versions, client ids and Wills that a listener takes; topics that are nobody's.
+//! Owns: versions, names and Wills that a listener takes; topics that are nobody's.
 //!
-//! Never asks who it is: that is `connect.rs`.
+//! Never decides who may come in: that is `connect.rs`.
 
 use std::sync::Arc;
 
 use super::{Broker, Fault, ListenerOptions};
 use crate::codec::{Connect, ReasonCode, Version, Will};
-use crate::session::{Access, Identity, Peer};
+use crate::session::{Access, Certificate, Denial, Identity, Peer};
 use crate::topic_matcher::Topic;
 
 /// A CONNECT that is not accepted, and what its CONNACK says.
@@ -21,6 +21,39 @@ impl Broker {
         self.options.listener(peer.listener).ok_or(gone)
     }
 
+    /// Whether a CONNECT is of a version that is spoken where it came in.
+    pub(super) fn check_version(&self, connect: &Connect, peer: Peer) -> Result<(), Refusal> {
+        if self.listener(peer)?.versions.contains(&connect.version) {
+            return Ok(());
+        }
+        // [MQTT-3.1.2-2].
+        let what = "a version of MQTT that is not spoken here";
+        Err(Fault::new(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION, what))
+    }
+
+    /// Where certificates say who somebody is, a CONNECT has no say in it: it gets the user name
+    /// of the certificate and no password, or the error is why there is no such name.
+    pub(super) fn name_by_certificate(
+        &self,
+        connect: &mut Connect,
+        peer: Peer,
+        certificate: Option<&Certificate>,
+    ) -> Result<(), Denial> {
+        let Ok(Some(what)) = self.listener(peer).map(|listener| listener.certificate_name) else {
+            return Ok(());
+        };
+        (connect.user_name, connect.password) = (None, None);
+        let why = match certificate.map(|certificate| certificate.user_name(what)) {
+            Some(Some(name)) => {
+                connect.user_name = Some(name.as_ref().into());
+                return Ok(());
+            }
+            Some(None) => what.missing(),
+            None => "no certificate",
+        };
+        Err(Denial::new(ReasonCode::BAD_USER_NAME_OR_PASSWORD, why))
+    }
+
     /// The id by which a client is known once it is let in: its own, its user name or, if it has
     /// none, one that is made up.
     pub(super) fn client_id_of(
@@ -29,11 +62,6 @@ impl Broker {
         peer: Peer,
     ) -> Result<String, Refusal> {
         let listener = Arc::clone(self.listener(peer)?);
-        if !listener.versions.contains(&connect.version) {
-            // [MQTT-3.1.2-2].
-            let what = "a version of MQTT that is not spoken here";
-            return Err(Fault::new(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION, what));
-        }
         let is_empty = connect.client_id.is_empty();
         if is_empty && !may_be_empty(connect, &listener) {
             return Err(Fault::new(ReasonCode::CLIENT_IDENTIFIER_NOT_VALID, "no client id"));

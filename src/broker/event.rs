@@ -238,6 +238,14 @@ pub enum Effect {
         /// Which.
         conn: ConnId,
     },
+    /// It has not come as far as a whole CONNECT in time, and is about to be closed: whoever knows
+    /// how far it came says so in the log.
+    Overdue {
+        /// Which.
+        conn: ConnId,
+        /// From where.
+        peer: Peer,
+    },
     /// Close it now.
     Abort {
         /// Which.

@@ -9,7 +9,7 @@ use log::{info, warn};
 
 use super::link::Link;
 use super::target::CONNECTION;
-use super::{Broker, ConnId, Effect, Effects, NOBODY, Shown, Storage, Timer, name};
+use super::{Broker, ConnId, Effect, Effects, Shown, Storage, Timer, name};
 use crate::codec::ReasonCode;
 use crate::message::Delivery;
 use crate::metrics::DropReason;
@@ -46,8 +46,7 @@ impl Broker {
         }
         match link {
             Link::Awaiting { peer, .. } => {
-                let how = "sent no CONNECT, disconnecting";
-                warn!(target: CONNECTION, "Client {NOBODY} [{peer}] {how}.");
+                effects.list.push(Effect::Overdue { conn, peer: *peer });
                 self.abandon(conn, effects);
             }
             Link::Judging(judging) => {

@@ -97,7 +97,8 @@ use judge::Extended;
 use link::{Link, Links};
 use memory::Memory;
 pub use options::{ListenerOptions, Options, Overflow};
-use shown::{NOBODY, Shown, name, shown_user};
+pub(crate) use shown::NOBODY;
+use shown::{Shown, name, shown_user};
 use store::Store;
 use sys::Sys;
 use timers::{Timer, Timers};
@@ -205,6 +206,12 @@ impl Broker {
         for id in kept {
             self.arm_session(id);
         }
+    }
+
+    /// What it goes by.
+    #[must_use]
+    pub const fn options(&self) -> &Options {
+        &self.options
     }
 
     /// Tells the broker what has happened and takes what it wants, appended to `effects`.

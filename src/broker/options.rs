@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::codec::{QoS, Version};
+use crate::session::CertificateName;
 
 /// What happens to a message for a session whose queue is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub enum Overflow {
 /// Limits and choices for the clients of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerOptions {
+    /// What it is called in topics below `$SYS`; empty where nothing is published of it.
+    pub name: String,
+    /// When its certificate ends, in seconds since 1970, if it has one.
+    pub certificate_end: Option<u64>,
     /// Highest QoS taken; above it a PUBLISH ends the connection with 0x9B.
     pub maximum_qos: QoS,
     /// Highest topic alias taken from a 5.0 client; a higher one ends the connection with 0x94.
@@ -38,6 +43,9 @@ pub struct ListenerOptions {
     /// What comes before every topic and filter of its clients, who never see it; empty for
     /// nothing.
     pub mount_point: String,
+    /// What of a client's certificate is its user name. What its CONNECT says of user name and
+    /// password is then ignored, and without such a certificate it is refused (5.0: 0x86, 3.x: 4).
+    pub certificate_name: Option<CertificateName>,
     /// Whether a client's user name becomes its client id.
     pub use_username_as_client_id: bool,
     /// Whether a client may leave its id to the broker.
@@ -167,11 +175,14 @@ impl Default for Options {
 impl Default for ListenerOptions {
     fn default() -> Self {
         Self {
+            name: String::new(),
+            certificate_end: None,
             maximum_qos: QoS::ExactlyOnce,
             topic_alias_maximum: 10,
             topic_alias_maximum_out: 10,
             versions: vec![Version::V31, Version::V311, Version::V5],
             mount_point: String::new(),
+            certificate_name: None,
             use_username_as_client_id: false,
             allow_zero_length_client_id: true,
             auto_id_prefix: "auto-".into(),

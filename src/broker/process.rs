@@ -24,10 +24,11 @@ impl Broker {
         authority: Option<Box<dyn Authority>>,
         effects: &mut Effects,
     ) {
-        let interval = std::mem::replace(&mut self.options, options).sys_interval;
-        if interval != self.options.sys_interval {
+        let before = std::mem::replace(&mut self.options, options);
+        if before.sys_interval != self.options.sys_interval {
             self.set_interval();
         }
+        self.tell_ends(now, &before, effects);
         self.is_limited = is_limited(&self.options) || !self.waiting.is_empty();
         self.waiting.free_all();
         self.forget_last_topics();

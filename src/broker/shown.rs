@@ -14,7 +14,7 @@ use crate::session::Identity;
 const CHARS_MAX: usize = 256;
 
 /// How a log line names a client that has not said who it is.
-pub(super) const NOBODY: &str = "<unknown>";
+pub(crate) const NOBODY: &str = "<unknown>";
 
 /// How a log line names a client.
 pub(super) const fn name(identity: &Identity) -> Name<'_> {

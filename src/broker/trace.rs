@@ -67,6 +67,7 @@ impl Broker {
                 | Effect::Hold { .. }
                 | Effect::Resume { .. }
                 | Effect::Close { .. }
+                | Effect::Overdue { .. }
                 | Effect::Abort { .. } => {}
             }
         }

@@ -43,7 +43,10 @@ impl Builder<'_> {
             self.furnish(listener, *section);
         }
         for (draft, (_, listener)) in drafts.iter().zip(&listeners) {
-            if !listener.allow_anonymous && listener.password_file.is_none() {
+            let is_closed = !listener.allow_anonymous
+                && listener.password_file.is_none()
+                && listener.certificate_name().is_none();
+            if is_closed {
                 let what = "nobody can connect to this listener; name a password_file, or write \
                             'allow_anonymous true' to let in everybody who can reach it";
                 report.warn(self.raw, draft.at, what);
@@ -51,11 +54,18 @@ impl Builder<'_> {
             if listener.enable_proxy_protocol != ProxyHeader::None
                 && listener.proxy_trusted_networks.is_empty()
             {
-                let what = "everybody who can reach this listener can claim to be anybody's \
-                            proxy; name yours with proxy_trusted_networks";
-                report.warn(self.raw, draft.at, what);
+                let also = match listener.certificate_name() {
+                    Some(_) if !listener.asks_for_certificates() => " and so to be any user",
+                    Some(_) | None => "",
+                };
+                let what = format!(
+                    "everybody who can reach this listener can claim to be anybody's proxy{also}; \
+                     name yours with proxy_trusted_networks"
+                );
+                report.warn(self.raw, draft.at, &what);
             }
         }
+        self.check_names(&listeners, report);
         self.tell_unfit(&listeners, report);
         listeners.into_iter().map(|(_, listener)| listener).collect()
     }

@@ -21,6 +21,7 @@
 mod address;
 mod build;
 mod choice;
+mod identity;
 mod listeners;
 mod log;
 mod named;

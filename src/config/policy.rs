@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use super::choice::Address;
 use super::options::{self, Entry, GROUPS, Mark, Place};
 use super::settings::{Config, Listener};
+use crate::session::CertificateName;
 
 /// The policy of a configuration: each listener, who may connect, which limits; then the rest.
 #[must_use]
@@ -95,6 +96,22 @@ fn who(listener: &Listener) -> String {
         Address::Any { .. } | Address::Host { .. } => "who can reach it",
     };
     let how = if listener.certfile.is_some() { "everything" } else { "nothing" };
+    if let Some(name) = listener.certificate_name() {
+        let what = match name {
+            CertificateName::CommonName => "common name",
+            CertificateName::Subject => "subject",
+            CertificateName::Dns => "first DNS name",
+            CertificateName::Uri => "first URI",
+            CertificateName::Email => "first mail address",
+            CertificateName::Fingerprint => "fingerprint",
+        };
+        let whose =
+            if listener.asks_for_certificates() { "" } else { " that a proxy has verified" };
+        return format!(
+            "Everybody {from} may connect with a certificate{whose}, whose {what} is the user \
+             name; passwords do not count; {how} is encrypted."
+        );
+    }
     match (&listener.password_file, listener.allow_anonymous) {
         (None, true) => {
             format!("Everybody {from} may connect, with any user name or none; {how} is encrypted.")

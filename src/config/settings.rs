@@ -11,6 +11,7 @@ use super::choice::{
 use super::log::LogSettings;
 use crate::codec::QoS;
 use crate::network::Network;
+use crate::session::CertificateName;
 
 /// Everything a configuration file decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,12 @@ pub struct Listener {
     pub crlfile: Option<String>,
     /// Whether clients must bring a certificate.
     pub require_certificate: bool,
+    /// Whether the common name of its certificate is a client's user name.
+    pub use_identity_as_username: bool,
+    /// Whether its whole subject is.
+    pub use_subject_as_username: bool,
+    /// What of it is, otherwise.
+    pub certificate_username: Option<CertificateName>,
     /// The lowest version of TLS.
     pub tls_version: TlsVersion,
     /// Ciphers for TLS 1.2, as OpenSSL names them.
@@ -269,11 +276,31 @@ impl Listener {
             capath: None,
             crlfile: None,
             require_certificate: false,
+            use_identity_as_username: false,
+            use_subject_as_username: false,
+            certificate_username: None,
             tls_version: TlsVersion::V12,
             ciphers: None,
             ciphers_tls13: None,
             disable_client_cert_date_checks: false,
         }
+    }
+
+    /// What of a client's certificate is its user name, by whichever option says so.
+    #[must_use]
+    pub fn certificate_name(&self) -> Option<CertificateName> {
+        let by_flag = [
+            (self.use_identity_as_username, CertificateName::CommonName),
+            (self.use_subject_as_username, CertificateName::Subject),
+        ];
+        let flagged = by_flag.into_iter().find(|(is_on, _)| *is_on).map(|(_, name)| name);
+        flagged.or(self.certificate_username)
+    }
+
+    /// Whether clients are asked for certificates here.
+    #[must_use]
+    pub const fn asks_for_certificates(&self) -> bool {
+        self.certfile.is_some() && self.require_certificate
     }
 
     /// Whether the two listen in the same way, so that a reload keeps the sockets and their

@@ -4,6 +4,7 @@ use super::options::{self, Entry, Mark, Place, Scope};
 use super::settings::Config;
 use super::*;
 use crate::codec::QoS;
+use crate::session::CertificateName;
 
 /// Files in memory: path and text. A directory is what lies below its path.
 struct Tree<'t>(&'t [(&'t str, &'t [u8])]);
@@ -98,8 +99,9 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
     ("cafile", "/c", "/c", "", ""),
     ("capath", "/c", "/c", "", ""),
     ("require_certificate", "true", "true", "maybe", "true or false"),
-    ("use_identity_as_username", "true", "", "maybe", "true or false"),
-    ("use_subject_as_username", "true", "", "maybe", "true or false"),
+    ("use_identity_as_username", "true", "true", "maybe", "true or false"),
+    ("use_subject_as_username", "true", "true", "maybe", "true or false"),
+    ("certificate_username", "uri", "uri", "name", "one of cn, subject, dns"),
     ("crlfile", "/c", "/c", "", ""),
     ("ciphers", "x", "x", "", ""),
     ("ciphers_tls1.3", "x", "x", "", ""),
@@ -213,6 +215,9 @@ const CASES: &[(&str, &str, &str, &str, &str)] = &[
 fn file_with(entry: &Entry, value: &str) -> (String, usize) {
     let name = entry.name.replace('*', "key");
     let above = match entry.scope {
+        Scope::Listener if identity::NAMES.contains(&entry.name) => {
+            "listener 1883\ncertfile c\nrequire_certificate true\n"
+        }
         Scope::Listener => "listener 1883\n",
         Scope::Bridge => "connection b\n",
         Scope::Global | Scope::Security | Scope::File => "",
@@ -316,6 +321,9 @@ fn what_restricts_or_protects_is_never_merely_warned_about() {
         "password_file",
         "acl_file",
         "require_certificate",
+        "use_identity_as_username",
+        "use_subject_as_username",
+        "certificate_username",
         "certfile",
         "disable_client_cert_date_checks",
         "accept_protocol_versions",
@@ -676,6 +684,62 @@ fn what_means_nothing_for_a_listener_is_told() {
     let (port, socket) = text.split_once("Unix socket /s").unwrap();
     assert!(port.contains("(socket_domain)") && !port.contains("(unix_socket_mode)"), "{text}");
     assert!(socket.contains(": 0600 (unix_socket_mode)") && !socket.contains("(bind_interface)"));
+}
+
+#[test]
+fn a_name_that_nobody_can_have_is_refused() {
+    let tls = "listener 1\ncertfile c\nkeyfile k\ncafile a\nrequire_certificate true\n";
+    let proxy = "listener 1\nproxy_trusted_networks 10.0.0.1\nenable_proxy_protocol 2\n";
+    for (lines, name) in [
+        (format!("{tls}use_identity_as_username true\n"), CertificateName::CommonName),
+        (format!("{tls}use_subject_as_username true\n"), CertificateName::Subject),
+        (format!("{tls}certificate_username fingerprint\n"), CertificateName::Fingerprint),
+        (format!("{proxy}certificate_username cn\n"), CertificateName::CommonName),
+        (
+            format!("{tls}use_identity_as_username false\ncertificate_username dns\n"),
+            CertificateName::Dns,
+        ),
+    ] {
+        let reading = said(&lines).unwrap();
+        assert_eq!(reading.config.listeners[0].certificate_name(), Some(name));
+        assert_eq!(told(&reading.warnings), [""; 0], "somebody can connect");
+    }
+    for (lines, expected) in [
+        ("listener 1\nuse_identity_as_username true\n".into(), "f:2: use_identity_as_username: no"),
+        (
+            "listener 1\ncertfile c\nkeyfile k\ncertificate_username dns\n".into(),
+            "f:4: certificate_username: no client is asked for a certificate here",
+        ),
+        (
+            "listener 1\nenable_proxy_protocol 1\nuse_identity_as_username true\n".into(),
+            "f:3: use_identity_as_username: no client is asked",
+        ),
+        (
+            format!("{proxy}use_subject_as_username true\n"),
+            "f:4: use_subject_as_username: a proxy tells the common name",
+        ),
+        (
+            format!("{tls}use_subject_as_username true\nuse_identity_as_username true\n"),
+            "use_identity_as_username and use_subject_as_username cannot both be",
+        ),
+        (
+            format!("{tls}use_subject_as_username true\ncertificate_username subject\n"),
+            "f:6: certificate_username and use_subject_as_username cannot both be",
+        ),
+    ] {
+        let problems = wrong(&lines);
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{lines}: {problems:?}");
+    }
+    let said = warnings("listener 1\nenable_proxy_protocol 2\nuse_identity_as_username true\n");
+    assert!(said.len() == 1 && said[0].contains("and so to be any user"), "{said:?}");
+    let policy = policy(&fine(&format!("{tls}use_identity_as_username true\n")));
+    assert!(
+        policy.contains(
+            "Everybody who can reach it may connect with a certificate, whose common name is the \
+             user name; passwords do not count; everything is encrypted."
+        ),
+        "{policy}"
+    );
 }
 
 #[test]

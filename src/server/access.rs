@@ -11,9 +11,11 @@
 //! Never looks inside: `auth` does.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::files::Disk;
+use super::gateway::exposed;
 use crate::auth::{self, AccessControl, Acl, ListenerAccess, Passwords};
 use crate::config::{Config, Listener, Problem};
 
@@ -24,6 +26,13 @@ pub struct Tables {
     acls: BTreeMap<String, Arc<Acl>>,
     /// What the operator should know of them.
     pub warnings: Vec<Problem>,
+}
+
+/// The files that `config` names.
+pub(super) fn files(config: &Config, disk: &Disk) -> Vec<PathBuf> {
+    let both = config.listeners.iter().flat_map(|one| [&one.password_file, &one.acl_file]);
+    let paths = both.flatten();
+    paths.filter_map(|path| disk.place(path).ok()).collect()
 }
 
 /// What nobody may know: it makes up what must look like the answer to a name that exists.
@@ -76,6 +85,7 @@ impl Tables {
             }
             tables.warn_of_names(listener);
         }
+        tables.warnings.append(&mut exposed(config.listeners.iter(), disk));
         problems.dedup();
         if problems.is_empty() { Ok(tables) } else { Err(problems) }
     }
@@ -103,6 +113,7 @@ impl Tables {
         if let Some(path) = listener.acl_file.as_ref().filter(|_| names_users)
             && listener.allow_anonymous
             && listener.password_file.is_none()
+            && listener.certificate_name().is_none()
         {
             let what = format!(
                 "it has rules for users, but on {} everybody may take any user name; add a \
@@ -121,6 +132,7 @@ impl Tables {
         secret: Secret,
     ) -> AccessControl {
         let access = |listener: &Listener| ListenerAccess {
+            certificate_name: listener.certificate_name(),
             allow_anonymous: listener.allow_anonymous,
             // What a configuration names and nobody has read lets in nobody.
             passwords: listener

@@ -8,7 +8,7 @@
 use getopts::Matches;
 
 use super::access::Tables;
-use super::files::Disk;
+use super::files::{Disk, is_credential};
 use crate::cli::{self, Usage};
 use crate::config::{
     self, Address, Config, Fallback, Listener, LogDest, LogTypes, Problem, Reading,
@@ -74,6 +74,11 @@ impl CommandLine {
         Ok(reading)
     }
 
+    /// Its files.
+    pub(super) const fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// Reads the files of passwords and rights that a configuration names.
     ///
     /// # Errors
@@ -116,7 +121,7 @@ impl CommandLine {
             let files = [certfile, keyfile, cafile, capath, crlfile].into_iter().flatten();
             files.chain(socket)
         });
-        for path in logs.chain(of_listeners) {
+        for path in logs.chain(of_listeners).filter(|path| !is_credential(path)) {
             if let Some(absolute) = self.disk.absolute(path).to_str() {
                 absolute.clone_into(path);
             }

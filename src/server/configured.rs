@@ -149,11 +149,18 @@ fn places(listener: &Listener, owner: Option<Owner>) -> Result<Vec<Place>, Strin
 fn listener_options(listener: &Listener) -> ListenerOptions {
     let spoken = |version: &Version| listener.versions.allow(*version);
     ListenerOptions {
+        name: match &listener.address {
+            Address::Any { port } | Address::Loopback { port } => port.to_string(),
+            Address::Host { host, port } => format!("{host}:{port}"),
+            Address::Unix { path } => path.trim_start_matches('/').into(),
+        },
+        certificate_end: None,
         maximum_qos: listener.max_qos,
         topic_alias_maximum: listener.max_topic_alias,
         topic_alias_maximum_out: listener.max_topic_alias_broker,
         versions: [Version::V31, Version::V311, Version::V5].into_iter().filter(spoken).collect(),
         mount_point: listener.mount_point.clone().unwrap_or_default(),
+        certificate_name: listener.certificate_name(),
         use_username_as_client_id: listener.use_username_as_clientid,
         allow_zero_length_client_id: listener.allow_zero_length_clientid,
         auto_id_prefix: listener.auto_id_prefix.clone(),

@@ -21,7 +21,7 @@ use std::io;
 
 use crate::codec::Decoder;
 use crate::session::ConnId;
-use crate::transport::{Flushed, Output, Pool, Scratch, Stream};
+use crate::transport::{Flushed, Output, Pool, Scratch, Stage, Stream};
 
 use super::hub::{Seat, Socket};
 
@@ -189,6 +189,18 @@ impl<S: Socket> Connection<S> {
     pub(super) fn unread(&self) -> usize {
         let machines = self.stream.as_ref().map_or(0, |stream| stream.waiting());
         self.output.waiting().saturating_sub(self.output.charged()) + machines
+    }
+
+    /// How far it came that has sent no CONNECT.
+    pub(super) fn stage(&self) -> Stage {
+        let stage = self.stream.as_ref().map_or(Stage::Nothing, |stream| stream.stage());
+        let has_some = self.decoder.buffered() > 0;
+        if stage == Stage::Nothing && has_some { Stage::Packets } else { stage }
+    }
+
+    /// Bytes of what is between its socket and its packets, as long as it lasts.
+    pub(super) fn machinery(&self) -> usize {
+        self.stream.as_ref().map_or(0, |stream| stream.footprint())
     }
 
     /// Writes what may leave, about `budget` bytes at the most.

@@ -12,6 +12,7 @@ use log::{error, info, warn};
 use super::access::secret;
 use super::command::CommandLine;
 use super::configured::Plan;
+use super::gateway::gateway;
 use super::log::{Logger, Surroundings};
 use super::process::Process;
 use super::reload::Reloader;
@@ -38,16 +39,27 @@ impl From<Usage> for Failure {
 }
 
 /// The text of `--test-config`: what a configuration means, and what the operator should know.
-#[must_use]
-pub fn explained(reading: &Reading) -> String {
-    let mut text = config::policy(&reading.config);
-    if !reading.warnings.is_empty() {
+/// Every file that it names is read.
+///
+/// # Errors
+/// Everything that is wrong with these.
+pub fn explained(command: &CommandLine, reading: Reading) -> Result<String, Failure> {
+    let Reading { config, mut warnings } = reading;
+    let mut tables = command.tables(&config).map_err(Failure::Config)?;
+    let gateways = config.listeners.iter().map(gateway);
+    let problems: Vec<String> = gateways.filter_map(Result::err).collect();
+    if !problems.is_empty() {
+        return Err(Failure::Config(problems));
+    }
+    warnings.append(&mut tables.warnings);
+    let mut text = config::policy(&config);
+    if !warnings.is_empty() {
         text += "\nWarnings\n";
     }
-    for warning in &reading.warnings {
+    for warning in &warnings {
         text += &format!("  {warning}\n");
     }
-    text
+    Ok(text)
 }
 
 /// `--import-mosquitto-db`: what was imported, in words. The rights of root are given up once the

@@ -27,6 +27,14 @@ impl Disk {
         Self { directory: std::env::current_dir().unwrap_or_default() }
     }
 
+    /// The path from the root, that of a credential of systemd too.
+    ///
+    /// # Errors
+    /// If it is a credential and there are none.
+    pub fn place(&self, path: &str) -> Result<PathBuf, String> {
+        credential(path).map(|path| self.absolute(&path))
+    }
+
     /// The path from the root.
     #[must_use]
     pub fn absolute(&self, path: &str) -> PathBuf {
@@ -65,7 +73,7 @@ impl Disk {
     /// there is nothing to do. Links are followed: what counts is the file.
     #[must_use]
     pub fn exposure(&self, path: &str) -> Option<String> {
-        let path = self.absolute(&credential(path).ok()?);
+        let path = self.place(path).ok()?;
         let mode = fs::metadata(&path).ok()?.permissions().mode();
         let (can, bits) = match mode & 0o006 {
             0 => return None,
@@ -87,15 +95,25 @@ impl Disk {
 }
 
 /// The path of a credential that systemd has passed (`LoadCredential=`), where a path begins with
-/// `$CREDENTIALS_DIRECTORY/`; any other path as it is.
+/// `$CREDENTIALS_DIRECTORY/` or `${CREDENTIALS_DIRECTORY}/`; any other path as it is.
 fn credential(path: &str) -> Result<String, String> {
-    let Some(name) = path.strip_prefix("$CREDENTIALS_DIRECTORY/") else { return Ok(path.into()) };
+    let Some(name) = credential_name(path) else { return Ok(path.into()) };
     match std::env::var("CREDENTIALS_DIRECTORY") {
         Ok(directory) => Ok(format!("{directory}/{name}")),
         Err(_) => Err("CREDENTIALS_DIRECTORY is not set; systemd sets it for services with \
                        LoadCredential="
             .into()),
     }
+}
+
+fn credential_name(path: &str) -> Option<&str> {
+    let prefixes = ["$CREDENTIALS_DIRECTORY/", "${CREDENTIALS_DIRECTORY}/"];
+    prefixes.into_iter().find_map(|prefix| path.strip_prefix(prefix))
+}
+
+/// Whether a path is that of a credential, wherever these are.
+pub(super) fn is_credential(path: &str) -> bool {
+    credential_name(path).is_some()
 }
 
 impl Files for Disk {

@@ -1,33 +1,33 @@
 //! What listeners speak below MQTT: their files, and how these become ways in.
 //!
 //! Owns: which files a listener needs; [`Gateways`], the ways in that are in force, which are made
-//! anew when a file changes, all of them or none; and the warning before a certificate ends.
-//! Connections keep what they came in by.
+//! anew when a file changes, all of them or none; and what is said of the ends of certificates and
+//! of keys that others can read. Connections keep what they came in by.
 //!
 //! Never touches a connection.
 
-use std::fs::{self, File as FsFile};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::mem;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
-use log::{error, info, warn};
-use mio::{Registry, Token};
+use log::{Level, error, info, log, warn};
 
 use super::clock::wall;
+use super::files::Disk;
 use super::place::Listening;
-use super::watch::Watch;
-use crate::config::{Listener, Protocol, ProxyHeader, TlsVersion};
+use crate::config::{Listener, Problem, Protocol, ProxyHeader, TlsVersion};
 use crate::session::Peer;
+use crate::stamp::Stamp;
 use crate::time::Time;
 use crate::transport::{
-    Acceptor, File, Gateway, ProxyRules, ProxyVersion, Stream, TlsServer, TlsVersions, WebAcceptor,
-    WebRules,
+    Acceptor, Expiry, File, Gateway, ProxyRules, ProxyVersion, Stream, TlsServer, TlsVersions,
+    WebAcceptor, WebRules,
 };
 
 /// Bytes of a file of certificates at the most.
-const FILE_MAX: u64 = 16 << 20;
+const FILE_MAX: usize = 16 << 20;
 
 /// Files of a directory of certificates at the most.
 const FILES_MAX: usize = 1024;
@@ -121,20 +121,19 @@ fn tls(listener: &Listener) -> Result<Option<Acceptor>, String> {
     Acceptor::new(&settings, wall).map(Some)
 }
 
-/// The files a listener reads.
-fn files(listener: &Listener) -> impl Iterator<Item = PathBuf> + '_ {
-    let Listener { certfile, keyfile, cafile, capath, crlfile, .. } = listener;
-    [certfile, keyfile, cafile, capath, crlfile].into_iter().flatten().map(PathBuf::from)
+/// The files that listeners read.
+pub(super) fn files(listeners: &[Option<Listener>], disk: &Disk) -> Vec<PathBuf> {
+    let paths = listeners.iter().flatten().flat_map(|listener| {
+        let Listener { certfile, keyfile, cafile, capath, crlfile, .. } = listener;
+        [certfile, keyfile, cafile, capath, crlfile].into_iter().flatten()
+    });
+    paths.filter_map(|path| disk.place(path).ok()).collect()
 }
 
 fn read(path: &str) -> Result<File, String> {
-    let mut bytes = Vec::new();
-    FsFile::open(path)
-        .and_then(|file| file.take(FILE_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot read {path}: {error}"))?;
-    if bytes.len() as u64 > FILE_MAX {
-        return Err(format!("{path}: has more than {} MiB", FILE_MAX >> 20));
-    }
+    let bytes = Disk::default()
+        .read_up_to(path, FILE_MAX)
+        .map_err(|what| format!("cannot read {path}: {what}"))?;
     Ok(File { path: path.into(), bytes })
 }
 
@@ -168,47 +167,28 @@ fn read_all(directory: &str) -> Result<Vec<File>, String> {
 pub(super) struct Gateways {
     /// By the numbers of the listeners.
     all: Vec<Option<Arc<Gateway>>>,
-    watch: Option<Watch>,
-    /// The poll has seen something of the watch.
-    is_called: bool,
     /// When the ends of certificates are looked at next.
     check_at: Option<Time>,
+    /// Files whose ends are to be told, however far away they are.
+    is_new: bool,
 }
 
 impl Gateways {
     pub(super) fn new(listeners: &[Listening]) -> Self {
-        let mut new = Self { all: Vec::new(), watch: None, is_called: false, check_at: None };
+        let mut new = Self { all: Vec::new(), check_at: None, is_new: false };
         new.adopt(listeners);
         new
     }
 
     /// Goes by these from now on.
     pub(super) fn adopt(&mut self, listeners: &[Listening]) {
-        self.all = listeners.iter().map(|listening| listening.gateway.clone()).collect();
-        self.check_at = Some(Time::from_ms(0));
+        self.take(listeners.iter().map(|listening| listening.gateway.clone()).collect());
     }
 
-    /// Watches the files of these listeners and has the poll report it as `token`.
-    pub(super) fn watch(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        listeners: &[Option<Listener>],
-    ) {
-        let paths: Vec<PathBuf> = listeners.iter().flatten().flat_map(files).collect();
-        let outcome = match &mut self.watch {
-            None if paths.is_empty() => Ok(()),
-            Some(watch) => watch.set(paths),
-            None => Watch::new().and_then(|mut watch| {
-                watch.register(registry, token)?;
-                let outcome = watch.set(paths);
-                self.watch = Some(watch);
-                outcome
-            }),
-        };
-        if let Err(error) = outcome {
-            warn!("Changed certificates are seen at SIGHUP only: {error}");
-        }
+    fn take(&mut self, all: Vec<Option<Arc<Gateway>>>) {
+        self.all = all;
+        self.check_at = Some(Time::from_ms(0));
+        self.is_new = true;
     }
 
     /// The machines of a connection.
@@ -217,25 +197,20 @@ impl Gateways {
         gateway.stream(peer.address)
     }
 
-    /// The poll has seen something.
-    pub(super) const fn notice(&mut self) {
-        self.is_called = true;
-    }
-
-    /// Whether files have changed, so that [`renew`](Self::renew) is due.
-    pub(super) fn have_changed(&mut self, now: Time) -> bool {
-        let Some(watch) = &mut self.watch else { return false };
-        if std::mem::take(&mut self.is_called) {
-            watch.notice(now);
-        }
-        watch.has_changed(now).unwrap_or_else(|error| {
-            warn!("Changed certificates are seen at SIGHUP only: {error}");
-            true
+    /// When the certificate of each listener ends, in seconds since 1970, by number.
+    pub(super) fn ends(&self) -> impl Iterator<Item = Option<u64>> + '_ {
+        self.all.iter().map(|gateway| {
+            let tls = gateway.as_ref()?.tls.as_ref()?;
+            // The first one is that of the broker.
+            Some(tls.expiry().first()?.at)
         })
     }
 
     /// Makes all of them anew, for new connections, or goes on with those there are.
     pub(super) fn renew(&mut self, listeners: &[Option<Listener>]) {
+        exposed(listeners.iter().flatten(), &Disk::default())
+            .iter()
+            .for_each(|what| warn!("{what}"));
         let mut problems = Vec::new();
         let mut all = Vec::new();
         for listener in listeners {
@@ -245,8 +220,7 @@ impl Gateways {
             }
         }
         if problems.is_empty() {
-            self.all = all;
-            self.check_at = Some(Time::from_ms(0));
+            self.take(all);
             return info!("Certificates read again, for new connections");
         }
         for problem in problems {
@@ -255,34 +229,61 @@ impl Gateways {
         error!("Certificates cannot be used as they are now; those before go on");
     }
 
-    /// Tells of certificates that are about to end; how long there is nothing to do.
+    /// Tells when certificates end: once of all that are new, and every day of those that are
+    /// about to. How long there is nothing to do.
     pub(super) fn turned(&mut self, now: Time) -> Option<Duration> {
         if self.check_at.is_some_and(|at| at <= now) {
-            self.check_at = self.tell_ends().then(|| now.plus_ms(CHECK_MS));
+            let ends = ends(&self.all, mem::take(&mut self.is_new), wall());
+            for (level, line) in &ends {
+                log!(*level, "{line}");
+            }
+            let has_any = self.ends().any(|end| end.is_some());
+            self.check_at = has_any.then(|| now.plus_ms(CHECK_MS));
         }
-        let check = self.check_at.map(|at| at.since(now));
-        let watch = self.watch.as_ref().and_then(|watch| watch.nap(now));
-        check.into_iter().chain(watch).min()
+        self.check_at.map(|at| at.since(now))
     }
+}
 
-    /// Whether there are certificates at all.
-    fn tell_ends(&self) -> bool {
-        let tls = || self.all.iter().flatten().filter_map(|gateway| gateway.tls.as_ref());
-        let mut told: Vec<&str> = Vec::new();
-        let now = wall();
-        for end in tls().flat_map(Acceptor::expiry) {
-            let path = Path::new(&end.path).display();
-            if told.contains(&end.path.as_str()) {
-                continue;
-            }
-            if end.at < now {
-                warn!("{path}: a certificate has ended; renew it");
-            } else if end.at - now < AHEAD_SECS {
-                let days = (end.at - now) / (24 * 3600);
-                warn!("{path}: a certificate ends in {days} days; renew it");
-            }
-            told.push(&end.path);
+/// What is to be said of the ends of certificates `now`, of each file once; of those that are far
+/// away only if they are new.
+fn ends(all: &[Option<Arc<Gateway>>], is_new: bool, now: u64) -> Vec<(Level, String)> {
+    let mut told: Vec<&str> = Vec::new();
+    let mut lines = Vec::new();
+    let tls = all.iter().flatten().filter_map(|gateway| gateway.tls.as_ref());
+    for Expiry { path, at } in tls.flat_map(Acceptor::expiry) {
+        if told.contains(&path.as_str()) {
+            continue;
         }
-        tls().next().is_some()
+        told.push(path);
+        let moment = Stamp::utc(UNIX_EPOCH + Duration::from_secs(*at)).iso();
+        let days = at.saturating_sub(now) / (24 * 3600);
+        let line = if *at < now {
+            (Level::Warn, format!("{path}: a certificate has ended, on {moment}; renew it"))
+        } else if at - now < AHEAD_SECS {
+            (
+                Level::Warn,
+                format!("{path}: a certificate ends in {days} days, on {moment}; renew it"),
+            )
+        } else if is_new {
+            (Level::Info, format!("{path}: a certificate ends in {days} days, on {moment}"))
+        } else {
+            continue;
+        };
+        lines.push(line);
     }
+    lines
+}
+
+/// What to do about keys that others may read or write.
+pub(super) fn exposed<'l>(
+    listeners: impl Iterator<Item = &'l Listener>,
+    disk: &Disk,
+) -> Vec<Problem> {
+    let mut keys: Vec<&String> = listeners.filter_map(|one| one.keyfile.as_ref()).collect();
+    keys.sort();
+    keys.dedup();
+    let told = keys.into_iter().filter_map(|path| {
+        Some(Problem { file: path.clone(), line: 0, what: disk.exposure(path)? })
+    });
+    told.collect()
 }

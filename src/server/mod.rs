@@ -22,6 +22,7 @@ mod gateway;
 pub mod hub;
 mod listen;
 pub mod log;
+mod lookout;
 mod lookup;
 mod notify;
 pub mod options;
@@ -128,9 +129,11 @@ struct Stop {
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
-const WATCH: Token = Token(2);
+/// Of changed certificates, and of changed passwords and rights.
+const CERTIFICATES: Token = Token(2);
+const RIGHTS: Token = Token(3);
 /// Of the first listening socket.
-const LISTENERS: usize = 3;
+const LISTENERS: usize = 4;
 /// Of the connection in the first slot.
 const CONNECTIONS: usize = LISTENERS + change::SOCKETS_MAX;
 

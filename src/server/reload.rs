@@ -1,4 +1,4 @@
-//! Reading the configuration again.
+//! Reading the configuration again, or only the files of passwords and rights that it names.
 //!
 //! ```text
 //! read      the file, names, log files       nothing is changed yet
@@ -11,11 +11,14 @@
 //!
 //! Never touches a connection.
 
+use std::path::PathBuf;
+
 use log::{info, warn};
 
-use super::access::Secret;
+use super::access::{self, Secret};
 use super::command::CommandLine;
 use super::configured::Plan;
+use super::gateway;
 use super::log::{Logger, Owner, Prepared};
 use crate::auth::AccessControl;
 use crate::config::{Config, Listener, Problem, Reading, differences};
@@ -63,6 +66,43 @@ impl Reloader {
         &self.listeners
     }
 
+    /// The files of certificates that are in use.
+    pub(super) fn certificates(&self) -> Vec<PathBuf> {
+        gateway::files(&self.listeners, self.command.disk())
+    }
+
+    /// The files of passwords and rights that are in use.
+    pub(super) fn rights(&self) -> Vec<PathBuf> {
+        access::files(&self.config, self.command.disk())
+    }
+
+    /// Reads passwords and rights and goes by them from now on: who decides then, and how much is
+    /// different.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them; then those before stay.
+    pub(super) fn renew_rights(&mut self) -> Result<(AccessControl, usize), Vec<String>> {
+        let tables = self.command.tables(&self.config)?;
+        for warning in &tables.warnings {
+            warn!("{warning}");
+        }
+        let checks_retained = self.config.limits.check_retain_source;
+        let new = tables.control(&self.listeners, checks_retained, self.secret);
+        let changes = self.access.differences(&new, &|number| self.name(number));
+        for change in &changes {
+            info!("Configuration: {change}");
+        }
+        let new = new.after(&self.access);
+        self.access = new.clone();
+        Ok((new, changes.len()))
+    }
+
+    /// What the listener of a number is called.
+    fn name(&self, number: usize) -> String {
+        let listener = self.listeners.get(number).and_then(Option::as_ref);
+        listener.map_or_else(String::new, |listener| listener.address.to_string())
+    }
+
     /// Reads the configuration.
     ///
     /// # Errors
@@ -100,12 +140,7 @@ impl Reloader {
             warn!("{warning}");
         }
         let mut changes = differences(&self.config, &config);
-        let name = |number: usize| {
-            self.listeners
-                .get(number)
-                .and_then(Option::as_ref)
-                .map_or_else(String::new, |listener| listener.address.to_string())
-        };
+        let name = |number| self.name(number);
         changes.append(&mut self.access.differences(&plan.authority, &name));
         plan.authority = plan.authority.after(&self.access);
         self.access = plan.authority.clone();

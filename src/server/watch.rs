@@ -136,6 +136,11 @@ impl Watch {
         self.set(paths).map(|()| true)
     }
 
+    /// What has changed up to now is known.
+    pub(super) const fn forget(&mut self) {
+        self.change = None;
+    }
+
     /// How long there is nothing to say; `None` until the poll reports something.
     pub(super) fn nap(&self, now: Time) -> Option<Duration> {
         Some(self.change?.due().since(now))

@@ -42,7 +42,7 @@ impl fmt::Display for Peer {
 /// A certificate that a client has shown and that somebody trusted vouches for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Certificate {
-    /// The last common name of its subject.
+    /// The first common name of its subject.
     pub common_name: Option<String>,
     /// Its whole subject as RFC 2253 writes it: `CN=lamp,O=Home`, the last part first.
     pub subject: String,
@@ -55,6 +55,59 @@ pub struct Certificate {
     /// SHA-256 of the whole certificate; absent if only a proxy has seen it, which tells no more
     /// than the common name.
     pub fingerprint: Option<[u8; 32]>,
+}
+
+/// What of a certificate can be the user name of its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateName {
+    /// The first common name of the subject.
+    CommonName,
+    /// The whole subject.
+    Subject,
+    /// The first DNS name among the alternative names.
+    Dns,
+    /// The first URI among them.
+    Uri,
+    /// The first mail address among them.
+    Email,
+    /// SHA-256 of the whole certificate, 64 digits in lower case.
+    Fingerprint,
+}
+
+impl Certificate {
+    /// The user name that a certificate gives its owner. None if that is not in it, and none if a
+    /// log or a topic could not tell it from another: it has a control character, or is empty.
+    #[must_use]
+    pub fn user_name(&self, what: CertificateName) -> Option<Rc<str>> {
+        let name: Rc<str> = match what {
+            CertificateName::CommonName => self.common_name.as_deref()?.into(),
+            CertificateName::Subject => self.subject.as_str().into(),
+            CertificateName::Dns => self.dns_names.first()?.as_str().into(),
+            CertificateName::Uri => self.uris.first()?.as_str().into(),
+            CertificateName::Email => self.emails.first()?.as_str().into(),
+            CertificateName::Fingerprint => {
+                let digits = |byte: &u8| format!("{byte:02x}");
+                self.fingerprint?.iter().map(digits).collect::<String>().into()
+            }
+        };
+        let is_sound = !name.is_empty() && !name.contains(char::is_control);
+        is_sound.then_some(name)
+    }
+}
+
+impl CertificateName {
+    /// Why somebody is not let in whose certificate has none.
+    #[must_use]
+    pub const fn missing(self) -> &'static str {
+        match self {
+            Self::CommonName => "its certificate has no common name",
+            Self::Subject => "its certificate has no subject",
+            Self::Dns => "its certificate has no DNS name",
+            Self::Uri => "its certificate has no URI",
+            Self::Email => "its certificate has no mail address",
+            Self::Fingerprint => "its certificate was not shown to this broker",
+        }
+    }
 }
 
 /// A client, as far as it has said and proved who it is.
@@ -164,5 +217,40 @@ impl Authority for AllowAll {
 
     fn allows_all(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_gives_a_name_or_none() {
+        let certificate = Certificate {
+            common_name: Some("lamp".into()),
+            subject: "CN=lamp,O=Home".into(),
+            dns_names: vec!["lamp.home".into(), "other.home".into()],
+            uris: vec!["urn:lamp".into()],
+            emails: vec!["lamp@home".into()],
+            fingerprint: Some([0xa1; 32]),
+        };
+        let names = [
+            (CertificateName::CommonName, "lamp"),
+            (CertificateName::Subject, "CN=lamp,O=Home"),
+            (CertificateName::Dns, "lamp.home"),
+            (CertificateName::Uri, "urn:lamp"),
+            (CertificateName::Email, "lamp@home"),
+            (CertificateName::Fingerprint, &"a1".repeat(32)),
+        ];
+        for (what, name) in names {
+            assert_eq!(certificate.user_name(what).as_deref(), Some(name));
+            assert_eq!(Certificate::default().user_name(what), None, "{what:?}");
+            assert!(what.missing().starts_with("its certificate"));
+        }
+        for unsound in ["", "a\nb", "a\0b", "a\u{9b}b"] {
+            let common_name = Some(unsound.into());
+            let certificate = Certificate { common_name, ..Certificate::default() };
+            assert_eq!(certificate.user_name(CertificateName::CommonName), None, "{unsound:?}");
+        }
     }
 }

@@ -14,7 +14,8 @@ mod state;
 
 pub use examiner::{Applicant, Denial, Examiner, Verdict};
 pub use identity::{
-    Access, Admission, AllowAll, Authority, Certificate, Credentials, Identity, Peer,
+    Access, Admission, AllowAll, Authority, Certificate, CertificateName, Credentials, Identity,
+    Peer,
 };
 pub use inbound::Inbound;
 pub use outbound::{Awaiting, Outbound, Place, Stray};

@@ -72,6 +72,12 @@ pub(super) mod tls {
             match *connector {}
         }
 
+        pub(in super::super) const BYTES: usize = 0;
+
+        pub(in super::super) fn is_new(&self) -> bool {
+            match *self {}
+        }
+
         pub(in super::super) fn is_handshaking(&self) -> bool {
             match *self {}
         }
@@ -154,6 +160,8 @@ pub(super) mod websocket {
     }
 
     impl WebSocket {
+        pub(in super::super) const BYTES: usize = 0;
+
         pub(in super::super) fn server(acceptor: &WebAcceptor) -> Self {
             match *acceptor {}
         }

@@ -19,6 +19,7 @@ mod pool;
 mod proxy;
 mod sealing;
 mod settings;
+mod stage;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
@@ -38,6 +39,7 @@ pub use pool::Pool;
 pub use proxy::{Rules as ProxyRules, Version as ProxyVersion};
 pub use sealing::{BATCH, Sealing};
 pub use settings::{Clock, Expiry, File, TlsClient, TlsServer, TlsVersions, WebRequest, WebRules};
+pub use stage::Stage;
 pub use stream::{Introduction, Opened, Scratch, Stream};
 pub use tls::{Acceptor, Connector};
 pub use websocket::{WebAcceptor, WebConnector};

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use super::gateway::Gateway;
 use super::proxy;
 use super::sealing::Sealing;
+use super::stage::Stage;
 use super::tls::Tls;
 use super::websocket::{WebConnector, WebSocket};
 use crate::session::Certificate;
@@ -46,6 +47,8 @@ pub struct Stream {
     /// There is something to be said of the peer that was not known when it was accepted.
     is_news: bool,
     is_introduced: bool,
+    /// A PROXY header was read.
+    is_proxied: bool,
     /// A goodbye or a last complaint was said: nothing is sealed any more.
     pub(super) is_over: bool,
     /// Sealed, and not taken by the socket.
@@ -99,6 +102,7 @@ impl Stream {
             certificate: None,
             is_news: false,
             is_introduced: false,
+            is_proxied: false,
             is_over: false,
             pending: Vec::new(),
             owed: 0,
@@ -128,6 +132,40 @@ impl Stream {
         !self.pending.is_empty()
     }
 
+    /// Where the peer is, as far as is known.
+    #[must_use]
+    pub const fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// How far the peer came, as long as no packet has come whole.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        if let Some(proxy) = &self.proxy {
+            return if proxy.buffered() == 0 { Stage::Nothing } else { Stage::Proxy };
+        }
+        let is_behind_proxy = self.is_proxied;
+        if self.is_handshaking() {
+            let is_new = self.tls.as_ref().is_some_and(|tls| tls.is_new());
+            return if is_new && !is_behind_proxy { Stage::Nothing } else { Stage::Tls };
+        }
+        match &self.web {
+            Some(web) if web.is_open() => Stage::Packets,
+            Some(web) if web.buffered() > 0 || is_behind_proxy || self.tls.is_some() => Stage::Web,
+            Some(_) => Stage::Nothing,
+            None => Stage::Packets,
+        }
+    }
+
+    /// Bytes that it takes as long as it lasts, about; what it holds on to
+    /// [for the moment](Self::waiting) comes on top.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let tls = if self.tls.is_some() { Tls::BYTES } else { 0 };
+        let web = if self.web.is_some() { WebSocket::BYTES } else { 0 };
+        size_of::<Self>() + tls + web
+    }
+
     /// Bytes it holds on to for the moment.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -146,6 +184,7 @@ impl Stream {
                 Ok(None) => return opened,
                 Ok(Some((taken, said))) => {
                     self.proxy = None;
+                    self.is_proxied = true;
                     self.proxied(said);
                     bytes = &mut bytes[taken..];
                 }

@@ -7,7 +7,10 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -42,6 +45,11 @@ impl Office {
     pub(crate) fn issue(&self, file: &str, name: &str) {
         let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
+        self.issue_as(file, params);
+    }
+
+    /// Issues them with everything that is in `params`.
+    pub(super) fn issue_as(&self, file: &str, params: CertificateParams) {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         for (end, text) in [("crt", certificate.pem()), ("key", key.serialize_pem())] {
@@ -49,6 +57,28 @@ impl Office {
             fs::write(&new, text).unwrap();
             fs::rename(new, self.directory.path(&format!("{file}.{end}"))).unwrap();
         }
+    }
+
+    /// Writes a list of those that are revoked, by their numbers.
+    pub(super) fn revoke(&self, file: &str, numbers: &[u64]) {
+        let revoked = |number: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*number),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2090, 1, 1),
+            crl_number: SerialNumber::from(numbers.len() as u64),
+            issuing_distribution_point: None,
+            revoked_certs: numbers.iter().map(revoked).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let list = params.signed_by(&self.issuer).unwrap().pem().unwrap();
+        let new = self.directory.path("new");
+        fs::write(&new, list).unwrap();
+        fs::rename(new, self.directory.path(file)).unwrap();
     }
 
     pub(super) fn daemon(&self, more: &str) -> Daemon {
@@ -59,6 +89,17 @@ impl Office {
 
     /// A client that trusts the office and shows a certificate of its own, if it is to.
     pub(super) fn client(&self, address: SocketAddr, own: Option<&str>) -> TlsStream {
+        self.wrapped(TcpStream::connect(address).unwrap(), own)
+    }
+
+    /// A client behind a proxy that says this first.
+    pub(super) fn client_behind(&self, address: SocketAddr, header: &[u8]) -> TlsStream {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.write_all(header).unwrap();
+        self.wrapped(socket, None)
+    }
+
+    fn wrapped(&self, socket: TcpStream, own: Option<&str>) -> TlsStream {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -78,13 +119,12 @@ impl Office {
         };
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-        let socket = TcpStream::connect(address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         StreamOwned::new(connection, socket)
     }
 }
 
-fn pings(stream: &mut (impl Read + Write)) {
+pub(super) fn pings(stream: &mut (impl Read + Write)) {
     stream.write_all(b"\xc0\x00").unwrap();
     let mut answer = [0; 2];
     stream.read_exact(&mut answer).unwrap();
@@ -110,8 +150,8 @@ fn new_certificates_are_for_new_connections() {
     assert_ne!(shown(&old), shown(&new));
     // A certificate that is no good changes nothing.
     fs::write(office.directory.path("server.crt"), "oops").unwrap();
-    let line = daemon.line_with("server.crt");
-    assert!(line.contains("has no certificate"), "{line}");
+    let line = daemon.line_with("has no certificate");
+    assert!(line.contains("server.crt: "), "{line}");
     daemon.line_with("those before go on");
     let newest = {
         let mut newest = office.client(address, None);
@@ -187,7 +227,7 @@ fn what_is_wrong_with_certificates_is_told_at_the_start() {
 }
 
 /// Runs a command line in a shell; none if a program is not there.
-fn shell(line: &str, directory: &Directory, address: SocketAddr) -> Option<String> {
+pub(super) fn shell(line: &str, directory: &Directory, address: SocketAddr) -> Option<String> {
     let output = Command::new("timeout")
         .args(["20", "sh", "-ec", line])
         .current_dir(directory.path(""))
@@ -201,7 +241,7 @@ fn shell(line: &str, directory: &Directory, address: SocketAddr) -> Option<Strin
     Some(text)
 }
 
-fn has(programs: &'static str) -> bool {
+pub(super) fn has(programs: &'static str) -> bool {
     let mut probe = Command::new("sh");
     probe.args(["-c", &format!("command -v {programs}")]);
     Tool { name: programs, install: "apt-get install openssl mosquitto-clients", probe }.is_there()

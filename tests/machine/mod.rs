@@ -308,6 +308,8 @@ impl Machine {
                     self.wire_mut(conn).is_closing = true;
                     said.push(Said::Closing { conn });
                 }
+                // Nobody reads this machine's log.
+                Effect::Overdue { .. } => {}
                 Effect::Abort { conn } => {
                     self.wire_mut(conn).abort();
                     said.push(Said::Aborted { conn });

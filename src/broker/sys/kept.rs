@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! 0 .. COUNT     the numbers, in the order of the table
-//! COUNT ..       two for each place of a session: that it is connected, what it has lost
+//! .. + LISTENERS one for each listener: when its certificate ends
+//! ..             two for each place of a session: that it is connected, what it has lost
 //! ```
 //!
 //! A message is made when its place is reached and its topic matches. Whoever comes to a place
@@ -19,7 +20,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::presence::{About, Wanted, topic};
-use super::{SYSTEM, table};
+use super::{SYSTEM, ends, table};
 use crate::broker::{Broker, Effects};
 use crate::codec::QoS;
 use crate::message::{Message, Parts};
@@ -40,6 +41,12 @@ pub(in crate::broker) enum Kept {
 
 /// What a cursor's name begins with that stands in here: no client has an empty level there.
 const MARK: &str = "$SYS//";
+
+/// Listeners whose certificates are published.
+const LISTENERS: usize = 256;
+
+/// Where the places of sessions begin.
+const SESSIONS: usize = table::COUNT + LISTENERS;
 
 /// Whether a pattern may match what the broker publishes.
 pub(in crate::broker) fn is_own(pattern: &str) -> bool {
@@ -86,7 +93,7 @@ impl Broker {
     }
 
     /// Where something may be that the pattern matches.
-    fn places_for(&self, pattern: &str) -> [Range<usize>; 2] {
+    fn places_for(&self, pattern: &str) -> [Range<usize>; 3] {
         let slots = match Wanted::by(pattern) {
             _ if self.options.sys_interval == 0 => 0..0,
             Wanted::Nobody => 0..0,
@@ -101,14 +108,16 @@ impl Broker {
         } else {
             table::place_of(pattern).map_or(0..0, |at| at..at + 1)
         };
-        let places = |slot| table::COUNT + 2 * slot;
-        [numbers, places(slots.start)..places(slots.end)]
+        let has_ends = self.options.sys_interval > 0 && ends::may_match(pattern);
+        let ends = if has_ends { self.options.listeners.len().min(LISTENERS) } else { 0 };
+        let places = |slot| SESSIONS + 2 * slot;
+        [numbers, table::COUNT..table::COUNT + ends, places(slots.start)..places(slots.end)]
     }
 
     /// How many places there are that a pattern with wildcards leads to, or fewer.
     pub(in crate::broker) fn places_below(&self, pattern: &str) -> usize {
         if self.options.sys_interval > 0 && is_own(pattern) {
-            table::COUNT + 2 * self.store.places()
+            SESSIONS + 2 * self.store.places()
         } else {
             0
         }
@@ -119,8 +128,10 @@ impl Broker {
         let (name, payload) = if place < table::COUNT {
             let value = *self.sys.known.get(place)?;
             (table::topic(place), table::text(place, value))
+        } else if place < SESSIONS {
+            self.end_of(self.options.listeners.get(place - table::COUNT)?.as_deref()?)?
         } else {
-            let slot = place - table::COUNT;
+            let slot = place - SESSIONS;
             let id = SessionId(u32::try_from(slot / 2).ok()?);
             let about = if slot.is_multiple_of(2) { About::Connected } else { About::Dropped };
             let session = self.store.contains(id).then(|| self.store.session(id))?;

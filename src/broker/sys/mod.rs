@@ -4,6 +4,7 @@
 //! table.rs     which numbers there are, and where each is published
 //! load.rs      how often a minute something happens
 //! presence.rs  who is there: topics and payloads
+//! ends.rs      when the certificates of listeners end
 //! kept.rs      what is retained of all this, for those who subscribe
 //! ```
 //!
@@ -19,6 +20,7 @@
 //!
 //! Never counts: the counters are where the counting is done.
 
+mod ends;
 mod kept;
 mod load;
 mod presence;

@@ -9,7 +9,6 @@ use super::Scope::{File, Global, Security};
 use super::{Entry, Mark, in_broker, in_listener};
 
 /// What the features are called that are still to come.
-pub(super) const TLS: Mark = Mark::Later("TLS");
 pub(super) const BRIDGES: Mark = Mark::Later("bridges");
 const CONTROL: Mark = Mark::Later("the control topics");
 

@@ -6,7 +6,7 @@
 
 use super::Kind::{Flag, Path, Text, Word};
 use super::Scope::Listener;
-use super::{Entry, Mark, general, in_listener};
+use super::{Entry, Mark, in_listener};
 
 const ENGINE: Mark =
     Mark::Refused("this broker loads no OpenSSL engines; give it the key as a PEM file");
@@ -26,6 +26,16 @@ const fn switch(name: &'static str, says: &'static str) -> Entry {
     Entry::new(Listener, name, Flag, "false", says).mark(HERE)
 }
 
+/// The certificate may be one that a proxy has seen, so these need no TLS.
+const fn name(
+    name: &'static str,
+    kind: super::Kind,
+    default: &'static str,
+    says: &'static str,
+) -> Entry {
+    Entry::new(Listener, name, kind, default, says)
+}
+
 pub(super) const TLS: &[Entry] = &[
     tls("certfile", Path, "the certificate of the broker and its chain, PEM")
         .at(in_listener!(certfile)),
@@ -34,10 +44,17 @@ pub(super) const TLS: &[Entry] = &[
     tls("capath", Path, "a directory of such authorities").at(in_listener!(capath)),
     switch("require_certificate", "whether clients must bring a certificate")
         .at(in_listener!(require_certificate)),
-    switch("use_identity_as_username", "whether its common name is the user name")
-        .mark(general::TLS),
-    switch("use_subject_as_username", "whether its whole subject is the user name")
-        .mark(general::TLS),
+    name("use_identity_as_username", Flag, "false", "whether its common name is the user name")
+        .at(in_listener!(use_identity_as_username)),
+    name("use_subject_as_username", Flag, "false", "whether its whole subject is the user name")
+        .at(in_listener!(use_subject_as_username)),
+    name(
+        "certificate_username",
+        Word(&["cn", "subject", "dns", "uri", "email", "fingerprint"]),
+        "none",
+        "what of it is the user name",
+    )
+    .at(in_listener!(certificate_username)),
     tls("crlfile", Path, "certificates that were revoked").at(in_listener!(crlfile)),
     tls("ciphers", Text, "ciphers for TLS 1.2").at(in_listener!(ciphers)),
     tls("ciphers_tls1.3", Text, "ciphers for TLS 1.3").at(in_listener!(ciphers_tls13)),

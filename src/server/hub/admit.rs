@@ -42,8 +42,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.serial = self.serial.wrapping_add(1);
         let seat = self.census.enter(&peer);
         let connection = Connection { stream, ..Connection::new(socket, self.serial, seat) };
+        let size = size_of::<Connection<S>>() + connection.machinery();
         let slot = self.connections.insert(connection);
-        self.broker.gauge().charge(Kind::Connection, size_of::<Connection<S>>());
+        self.broker.gauge().charge(Kind::Connection, size);
         let slot = u32::try_from(slot).expect("fewer than 2^32 sockets");
         let conn = ConnId { slot, serial: self.serial };
         log::trace!("connection {}.{} from {peer}", conn.slot, conn.serial);

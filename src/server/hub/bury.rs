@@ -61,7 +61,8 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                 let connection = self.connections.remove(slot as usize);
                 let gauge = self.broker.gauge();
                 gauge.release(Kind::Output, connection.weighed as usize);
-                gauge.release(Kind::Connection, size_of::<Connection<S>>());
+                let size = size_of::<Connection<S>>() + connection.machinery();
+                gauge.release(Kind::Connection, size);
                 self.census.leave(connection.seat);
                 self.buried += 1;
                 if crowd::has_left(self.connections.len(), self.connections.capacity()) {

@@ -9,11 +9,14 @@
 
 use std::ops::Range;
 
-use crate::broker::{Effect, Effects, MessageRef, Options, Outgoing, Target};
+use log::warn;
+
+use crate::broker::target::CONNECTION;
+use crate::broker::{Effect, Effects, MessageRef, NOBODY, Options, Outgoing, Target};
 use crate::codec::{self, Decoder, Limits, PublishRef};
 use crate::message::Message;
 use crate::persistence::{Disk, Seq};
-use crate::session::ConnId;
+use crate::session::{ConnId, Peer};
 use crate::time::Time;
 use crate::transport::{Content, Frame, Label, SHARED_FROM};
 
@@ -71,6 +74,7 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                     }
                 }
                 Effect::Close { conn } => self.close(now, conn),
+                Effect::Overdue { conn, peer } => self.tell_overdue(conn, peer),
                 Effect::Abort { conn } => {
                     if self.connection(conn).is_some() {
                         self.kill(conn.slot);
@@ -169,6 +173,20 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         if connection.output.is_gated() && connection.flags.raise(Flags::IN_GATED) {
             self.gated.push(slot);
         }
+    }
+
+    /// Says how far somebody came who took too long.
+    fn tell_overdue(&mut self, conn: ConnId, mut peer: Peer) {
+        let Some(connection) = self.connection(conn) else { return };
+        if let Some(stream) = &connection.stream {
+            // A proxy may have said it, though all is not known yet.
+            peer.address = stream.address();
+        }
+        let stage = connection.stage();
+        warn!(
+            target: CONNECTION,
+            "Client {NOBODY} [{peer}] sent no CONNECT, disconnecting: {stage}."
+        );
     }
 
     /// Ends a connection when what waits has left.

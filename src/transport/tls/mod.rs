@@ -88,7 +88,13 @@ const PARTIAL_MAX: usize = 96 << 10;
 const RECORD_EXTRA: usize = 64;
 const RECORD_LEN: usize = 16 << 10;
 
+/// Bytes of the heap that rustls takes for a connection, keys and all.
+const HEAP: usize = 4 << 10;
+
 impl Tls {
+    /// Bytes that one takes as long as it lasts, about.
+    pub(super) const BYTES: usize = size_of::<Self>() + HEAP;
+
     /// The server's end.
     pub(super) fn server(acceptor: &Acceptor) -> Self {
         Self::new(End::Server(acceptor.connection()))
@@ -118,6 +124,11 @@ impl Tls {
     /// Whether the handshake is still to be done.
     pub(super) fn is_handshaking(&self) -> bool {
         self.state().is_handshaking()
+    }
+
+    /// Whether nothing was read yet.
+    pub(super) const fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Bytes it holds on to beyond the size of a connection that idles.

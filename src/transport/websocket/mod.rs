@@ -95,6 +95,9 @@ mod code {
 }
 
 impl WebSocket {
+    /// Bytes that one takes as long as it lasts.
+    pub(super) const BYTES: usize = size_of::<Self>();
+
     /// The server's end.
     pub(super) fn server(acceptor: &WebAcceptor) -> Self {
         let upgrading = Upgrading::new(Arc::clone(&acceptor.0));

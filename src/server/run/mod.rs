@@ -1,11 +1,12 @@
 //! The loop: poll, accept, turn.
 //!
-//! Owns: the poll and what its tokens mean, who finds a place, and how a server stops or goes by
-//! another configuration. Every socket is registered once, for reading and writing,
+//! Owns: the poll and what its tokens mean, who finds a place, and how a server stops. Every socket is registered once, for reading and writing,
 //! edge-triggered; from then on the hub remembers.
 //!
 //! Never sleeps but in the poll, and never wakes without a reason: no tick, no timeout but the
 //! next deadline.
+
+mod renew;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use log::{error, info, warn};
+use log::{info, warn};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Registry, Token};
 
@@ -25,17 +26,20 @@ use crate::time::Time;
 
 use super::accept::{Doors, Full};
 use super::attend::Attendance;
-use super::change::Change;
 use super::clock::Clock;
 use super::court::Court;
 use super::gateway::Gateways;
 use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
+use super::lookout::Lookout;
 use super::reload::Reloader;
 use super::storage::{Keeping, Opened};
 use super::stream::ClientSocket;
 use super::worker::Wake;
-use super::{BoundServer, CONNECTIONS, LISTENERS, SIGNALS, ServerConfig, Stop, WAKER, WATCH};
+use super::{
+    BoundServer, CERTIFICATES, CONNECTIONS, LISTENERS, RIGHTS, SIGNALS, ServerConfig, Stop, WAKER,
+};
+use renew::note_ends;
 
 /// Events taken from one poll at the most; what does not fit comes with the next.
 const EVENTS: usize = 1024;
@@ -48,6 +52,9 @@ struct Running {
     opener: Opener,
     bounds: Bounds,
     gateways: Gateways,
+    /// Files that may change meanwhile.
+    certificates: Lookout,
+    rights: Lookout,
     attendance: Attendance,
     reloader: Option<Reloader>,
     stop: Arc<Stop>,
@@ -75,10 +82,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         signals.register(poll.registry(), SIGNALS)?;
     }
     let bounds = Bounds::of(&config);
-    let mut gateways = Gateways::new(&config.listeners);
-    if let Some(reloader) = &reloader {
-        gateways.watch(poll.registry(), WATCH, reloader.listeners());
-    }
+    let gateways = Gateways::new(&config.listeners);
     let seed = config.seed.unwrap_or_else(system_seed);
     let bell = Arc::clone(&stop);
     let wake: Wake = Arc::new(move || {
@@ -87,8 +91,10 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     });
     let court = Court::new(wake, asking)?;
     let mut clock = Clock::start();
+    let mut options = options(&mut config);
+    note_ends(&mut options, &gateways);
     let keeping = Keeping::Memory(Memory::default());
-    let hub = Hub::new(options(&mut config), authority, keeping, seed);
+    let hub = Hub::new(options, authority, keeping, seed);
     let mut hub = hub.with_judge(Box::new(court));
     hub.limit_addresses(bounds.address);
     if let Some(persistence) = &config.persistence {
@@ -102,6 +108,8 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         opener,
         bounds,
         gateways,
+        certificates: Lookout::new("certificates", CERTIFICATES),
+        rights: Lookout::new("passwords and access control lists", RIGHTS),
         attendance: Attendance::new(signals, logger, config.notifies_manager),
         reloader,
         stop,
@@ -109,6 +117,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
         stop_by: None,
         stop_timeout: config.stop_timeout,
     };
+    running.watch(poll.registry());
     let end = running.run(&mut poll);
     let saved = running.hub.disk_mut().finish(running.clock.now());
     let end = end.and(saved);
@@ -154,11 +163,7 @@ impl Running {
             if wanted.reload {
                 self.reload(now, poll.registry());
             }
-            if self.gateways.have_changed(now)
-                && let Some(reloader) = &self.reloader
-            {
-                self.gateways.renew(reloader.listeners());
-            }
+            self.see_to_files(now);
             if self.is_done(now) {
                 return Ok(());
             }
@@ -174,8 +179,10 @@ impl Running {
             let until = self.doors.nap_until(now).into_iter().chain(self.stop_by).min();
             let until = until.map(|at| at.since(now));
             let attended = self.attendance.turned(now, self.hub.len(), self.hub.broker());
-            let files = self.gateways.turned(now);
-            timeout = nap.into_iter().chain(until).chain(attended).chain(files).min();
+            let naps =
+                [self.certificates.nap(now), self.rights.nap(now), self.gateways.turned(now)];
+            let naps = naps.into_iter().chain([nap, until, attended]);
+            timeout = naps.flatten().min();
         }
     }
 
@@ -184,7 +191,8 @@ impl Running {
         match event.token() {
             WAKER => {}
             SIGNALS => self.attendance.notice(),
-            WATCH => self.gateways.notice(),
+            CERTIFICATES => self.certificates.notice(),
+            RIGHTS => self.rights.notice(),
             Token(number) if number < CONNECTIONS => self.doors.ready(number - LISTENERS),
             Token(number) => {
                 let readiness = Readiness {
@@ -215,64 +223,6 @@ impl Running {
             Ok(())
         };
         doors.accept(now, gone, &mut seat);
-    }
-
-    /// Reads the configuration again and goes by it, if all of it can be had.
-    fn reload(&mut self, now: Time, registry: &Registry) {
-        if self.stop_by.is_some() {
-            return info!("The configuration is not read again: the broker is stopping");
-        }
-        self.attendance.reloading();
-        match self.renew(now, registry) {
-            Ok(()) => {}
-            Err(problems) => {
-                for problem in &problems {
-                    error!("{problem}");
-                }
-                error!(
-                    "The configuration cannot be used, {} errors; the one before goes on",
-                    problems.len()
-                );
-            }
-        }
-        self.attendance.reloaded(now, &self.hub);
-    }
-
-    fn renew(&mut self, now: Time, registry: &Registry) -> Result<(), Vec<String>> {
-        let Self { reloader, doors, opener, hub, gateways, .. } = self;
-        let Some(reloader) = reloader else {
-            info!("There is no configuration to read again");
-            return Ok(());
-        };
-        let mut renewal = reloader.read()?;
-        let ServerConfig { listeners, no_delay, .. } = &renewal.plan.config;
-        let mut problems = std::mem::take(&mut renewal.problems);
-        let change = match Change::prepare(doors, opener, registry, listeners, *no_delay) {
-            Ok(change) if problems.is_empty() => change,
-            Ok(change) => {
-                change.undo(doors, opener, registry);
-                return Err(problems);
-            }
-            Err(refusals) => {
-                problems.extend(refusals.into_iter().map(|refusal| refusal.what));
-                return Err(problems);
-            }
-        };
-        let (plan, mut changes) = reloader.adopt(renewal);
-        changes = changes.max(change.len());
-        change.adopt(doors, registry);
-        let mut config = plan.config;
-        gateways.adopt(&config.listeners);
-        gateways.watch(registry, WATCH, reloader.listeners());
-        self.bounds = Bounds::of(&config);
-        doors.set_rate(config.max_connection_rate);
-        hub.limit_addresses(self.bounds.address);
-        hub.configure(now, options(&mut config), Some(Box::new(plan.authority)));
-        match changes {
-            0 => info!("Configuration read again: nothing has changed"),
-            count => info!("Configuration read again: {count} changes"),
-        }
-        Ok(())
     }
 
     /// Begins to stop if it was asked to; says whether it has to end now.
