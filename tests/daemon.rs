@@ -12,7 +12,7 @@ mod process;
 mod reload;
 pub(crate) mod sys;
 #[cfg(feature = "tls")]
-mod tls;
+pub(crate) mod tls;
 mod unix;
 #[cfg(feature = "websocket")]
 mod web;
