@@ -29,6 +29,7 @@ impl<O: FnMut() -> Result<Store, Failure>> Keeper<O> {
     /// # Errors
     /// As of [`Store::commit`] and [`Store::open`].
     pub fn commit(&mut self, batch: &Batch, stamp: Stamp) -> Result<(), Failure> {
+        let is_fresh = self.store.is_none();
         let store = match &mut self.store {
             Some(store) => store,
             none => none.insert((self.open)()?),
@@ -37,7 +38,12 @@ impl<O: FnMut() -> Result<Store, Failure>> Keeper<O> {
         if result.is_err() {
             self.store = None;
         }
-        result
+        match result {
+            // A medium that cannot be read in the middle of things looks like damage. Whether it
+            // is shows when the store is opened anew and every checksum is verified.
+            Err(Failure::Refused(what)) if !is_fresh => Err(Failure::Medium(what)),
+            result => result,
+        }
     }
 
     /// Whether it is worth while to [`shrink`](Self::shrink).

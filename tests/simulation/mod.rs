@@ -45,6 +45,9 @@ const FOUND: [u64; 7] = [2526, 8410, 9570, 15975, 16301, 65389, 65944];
 /// Seeds that once failed since.
 const FOUND_LIMITED: [u64; 1] = [4003];
 
+/// Seeds that once failed over the real store.
+const FOUND_STORE: [u64; 1] = [205_413];
+
 const STEPS: u64 = 1500;
 
 #[test]
@@ -77,7 +80,7 @@ fn every_promise_is_kept_by_the_store() {
         None => first..first + count,
     };
     let mut sum = Tally::default();
-    for seed in seeds {
+    for seed in seeds.chain(FOUND_STORE) {
         sum.add(run(seed, true));
     }
     println!("{count} seeds: {sum:?}");
