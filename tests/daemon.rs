@@ -269,27 +269,6 @@ fn it_says_where_it_listens_and_warns() {
 }
 
 #[test]
-fn help_and_version_are_told() {
-    for option in ["-h", "--help"] {
-        let output = run(&[option]);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(0));
-        assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() < 80), "{text}");
-        for option in
-            ["--host", "--port", "--max-clients", "--daemon", "--verbose", "--quiet", "--version"]
-        {
-            assert!(text.contains(option), "{text}");
-        }
-    }
-    for option in ["-V", "--version"] {
-        let output = run(&[option]);
-        assert_eq!(output.status.code(), Some(0));
-        let version = concat!("mqtt-broker ", env!("CARGO_PKG_VERSION"), "\n");
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
-    }
-}
-
-#[test]
 fn a_mistake_is_answered_by_one_line_with_advice() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
-use super::{CONNECT_V311, Daemon, Directory, connected, is_root, pings, rest, until};
+use super::{CONNECT_V311, Daemon, Directory, connected, is_root, pings, rest, run, until};
 
 /// A line of /proc/PID/status.
 fn status(id: &str, name: &str) -> Vec<u32> {
@@ -144,4 +144,25 @@ fn signals_are_answered() {
     // Nobody reads what it writes, and it does not mind.
     daemon.signal("PIPE");
     assert!(pings(&client));
+}
+
+#[test]
+fn help_and_version_are_told() {
+    for option in ["-h", "--help"] {
+        let output = run(&[option]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(text.lines().count() <= 24 && text.lines().all(|line| line.len() < 80), "{text}");
+        for option in
+            ["--host", "--port", "--max-clients", "--daemon", "--verbose", "--quiet", "--version"]
+        {
+            assert!(text.contains(option), "{text}");
+        }
+    }
+    for option in ["-V", "--version"] {
+        let output = run(&[option]);
+        assert_eq!(output.status.code(), Some(0));
+        let version = concat!("mqtt-broker ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
+    }
 }

@@ -1,6 +1,6 @@
 //! What a database of mosquitto holds, as records: for those who change over.
 //!
-//! Owns: the meaning of its [chunks](chunk). Sessions keep their subscriptions, what waits for them
+//! Owns: the meaning of its chunks. Sessions keep their subscriptions, what waits for them
 //! and what is on its way, with its identifiers; topics keep their retained messages. A QoS 2
 //! message that has come and was not released mosquitto has acknowledged and given to nobody yet;
 //! here it is given to the sessions that subscribe to it, and its identifier stays in use.
