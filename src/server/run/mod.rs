@@ -1,7 +1,7 @@
 //! The loop: poll, accept, turn.
 //!
-//! Owns: the poll and what its tokens mean, who finds a place, and how a server stops. Every socket is registered once, for reading and writing,
-//! edge-triggered; from then on the hub remembers.
+//! Owns: the poll and what its tokens mean, who finds a place, and how a server stops. Every socket
+//! is registered once, for reading and writing, edge-triggered; from then on the hub remembers.
 //!
 //! Never sleeps but in the poll, and never wakes without a reason: no tick, no timeout but the
 //! next deadline.
