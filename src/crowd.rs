@@ -7,10 +7,14 @@
 //!
 //! Never touches a table.
 
+/// A table with room for so many or fewer stays as it is: what it would give back is less than it
+/// costs to grow it again for the next few that come.
+const SMALL: usize = 64;
+
 /// Whether a table with room for `capacity` is to be cut, one having left and `len` being left.
 #[must_use]
 pub const fn has_left(len: usize, capacity: usize) -> bool {
-    (len == 0 || len.is_power_of_two()) && len < capacity / 4
+    capacity > SMALL && (len == 0 || len.is_power_of_two()) && len < capacity / 4
 }
 
 #[cfg(test)]
@@ -25,7 +29,7 @@ mod tests {
 
     #[test]
     fn a_small_table_stays() {
-        assert!((0..4).all(|len| !has_left(len, 4) || len == 0));
-        assert!(!has_left(0, 0), "there is nothing to give");
+        assert!((0..SMALL).all(|len| !has_left(len, SMALL)));
+        assert!(has_left(0, SMALL * 2) && !has_left(0, 0));
     }
 }

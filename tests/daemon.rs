@@ -18,7 +18,7 @@ mod reload;
 mod slow;
 pub(crate) mod sys;
 #[cfg(feature = "tls")]
-mod tls;
+pub(crate) mod tls;
 mod unix;
 #[cfg(feature = "websocket")]
 mod web;

@@ -5,10 +5,13 @@
 //! | mosquitto | `mosquitto_pub`, `_sub`, `_rr`        | `PATH`                               |
 //! | paho      | paho-mqtt (Python), `with_paho.py`    | `INTEROP_PYTHON`, which can load it  |
 //! | mqtt_js   | MQTT.js (Node), `with_mqtt_js.mjs`    | `INTEROP_NODE`, above `node_modules` |
+//! | browser   | MQTT.js in Chromium, `browser.html`   | `PATH` and `INTEROP_NODE`            |
 //!
 //! Whoever lacks one of them still has tests that pass: the test says what it skips and how to get
 //! it. With `INTEROP=required` in the environment a missing client is a failure.
 
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod doors;
 mod mosquitto;
 
 use std::env;
@@ -41,17 +44,22 @@ impl Tool {
     }
 }
 
-/// Runs a script of `tests/interop` against a fresh broker: its address and port are the last
-/// arguments. The script ends by itself, whatever happens.
-fn run(mut interpreter: Command, script: &str) {
+/// Runs a script of `tests/interop` against a fresh broker: its address and port, and the way if
+/// it is another than plain TCP, are the last arguments. The script ends by itself, whatever
+/// happens.
+fn run(interpreter: Command, script: &str) {
     let broker = Broker::start(&[]);
+    let address = broker.address();
+    carry_out(interpreter, script, &[address.ip().to_string(), address.port().to_string()]);
+}
+
+fn carry_out(mut interpreter: Command, script: &str, arguments: &[String]) {
     let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "interop", script].iter().collect();
-    interpreter.arg(path).arg(broker.address().ip().to_string());
-    interpreter.arg(broker.address().port().to_string()).stdin(Stdio::null());
+    interpreter.arg(path).args(arguments).stdin(Stdio::null());
     let output = interpreter.output().expect("the interpreter was there for the probe");
     println!("{}", String::from_utf8_lossy(&output.stdout));
     let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{script}: {complaint}\nbroker:\n{}", broker.log());
+    assert!(output.status.success(), "{script} {arguments:?}: {complaint}");
 }
 
 fn python() -> Command {
@@ -69,6 +77,8 @@ fn paho() {
     };
     if paho.is_there() {
         run(python(), "with_paho.py");
+        #[cfg(all(feature = "tls", feature = "websocket"))]
+        doors::run(python, "with_paho.py");
     }
 }
 
@@ -81,5 +91,7 @@ fn mqtt_js() {
         Tool { name: "MQTT.js", install: "npm install --prefix D mqtt; INTEROP_NODE=D", probe };
     if mqtt_js.is_there() {
         run(Command::new("node"), "with_mqtt_js.mjs");
+        #[cfg(all(feature = "tls", feature = "websocket"))]
+        doors::run(|| Command::new("node"), "with_mqtt_js.mjs");
     }
 }

@@ -84,13 +84,7 @@ impl Broker {
         let len = source.parts.len();
         let highest = self.highest_qos(source.parts.qos);
         for found in &matches.sessions {
-            let terms = Terms {
-                qos: found.qos.min(highest),
-                retain: found.retain_as_published && source.parts.retain,
-                identifiers: matches.identifiers_of(found),
-                group: 0,
-                skip: 0,
-            };
+            let terms = Terms::of(found, matches, &source.parts, highest);
             let awaited = Awaited::Session(found.session);
             if terms.qos > QoS::AtMostOnce
                 && self.is_full(self.store.session(found.session).queue.as_deref(), len)

@@ -36,13 +36,7 @@ impl Broker {
         let start = effects.targets.len();
         let highest = self.highest_qos(source.parts.qos);
         for found in &matches.sessions {
-            let terms = Terms {
-                qos: found.qos.min(highest),
-                retain: found.retain_as_published && source.parts.retain,
-                identifiers: matches.identifiers_of(found),
-                group: 0,
-                skip: 0,
-            };
+            let terms = Terms::of(found, matches, &source.parts, highest);
             self.deliver(now, found.session, terms, source, effects);
         }
         for group in &matches.groups {
@@ -308,9 +302,12 @@ impl Sending {
 }
 
 impl Effects {
+    #[inline(always)]
     fn push_target(&mut self, conn: ConnId, terms: Terms<'_>, sending: Sending, after: Seq) {
         let identifiers_start = count(self.identifiers.len());
-        self.identifiers.extend_from_slice(terms.identifiers);
+        if !terms.identifiers.is_empty() {
+            self.identifiers.extend_from_slice(terms.identifiers);
+        }
         self.targets.push(Target {
             conn,
             charge: sending.charge,

@@ -11,7 +11,8 @@
 //!        - welcome.rs     the terms of a connection, CONNACK
 //!        - attach.rs      a session and its connections: take-over, DISCONNECT, the end
 //!        - names.rs       mount points, topic aliases
-//!        - publish.rs     PUBLISH and PUBREL from a client, Wills, retained messages
+//!        - publish.rs     PUBLISH and PUBREL from a client, Wills
+//!        - retain.rs      which retained message a topic has
 //!        - admit.rs       whether a PUBLISH is taken now, later or not
 //!        - brake.rs       who is not read from for a while
 //!        - wait.rs        a PUBLISH that waits for memory or for a place in a queue
@@ -63,6 +64,7 @@ mod process;
 mod publish;
 mod pump;
 mod rate;
+mod retain;
 mod rights;
 mod scan;
 mod shown;

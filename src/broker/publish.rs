@@ -1,14 +1,14 @@
 //! PUBLISH and PUBREL from a client; messages that do not come from a connection.
 //!
-//! Owns: what a publisher may do, its aliases, its receive quota; which retained message a topic
-//! has. QoS 2 is routed at the first PUBLISH and keeps only the packet identifier, so nothing is
-//! acknowledged and dropped later for want of room (method A of 4.3.3).
+//! Owns: what a publisher may do, its aliases, its receive quota. QoS 2 is routed at the first
+//! PUBLISH and keeps only the packet identifier, so nothing is acknowledged and dropped later for
+//! want of room (method A of 4.3.3).
 //!
 //! Never decides who gets a message: the router does.
 
 use std::rc::Rc;
 
-use log::{debug, warn};
+use log::debug;
 
 use super::admit::Passage;
 use super::entry::is_reserved;
@@ -18,7 +18,7 @@ use super::{Broker, ConnId, Effects, Fault, Seq, Shown, Storage, name};
 use crate::codec::{AckKind, PacketId, PublishRef, QoS, ReasonCode, Version};
 use crate::message::{Message, Parts};
 use crate::metrics::Refusal;
-use crate::persistence::{Change, Record};
+use crate::persistence::Change;
 use crate::router::Matches;
 use crate::session::SessionId;
 use crate::time::Time;
@@ -109,11 +109,15 @@ impl Broker {
             return Err(Fault::new(ReasonCode::RETAIN_NOT_SUPPORTED, "RETAIN is not available"));
         }
         let limit = online.receive_maximum;
-        let is_new = publish.packet_id.is_some_and(|id| {
+        let is_new = |id| {
             let inbound = self.store.session(online.session).inbound.as_ref();
             !inbound.is_some_and(|inbound| inbound.contains(id))
-        });
-        if online.version == Version::V5 && limit > 0 && is_new && online.taken >= limit {
+        };
+        if online.version == Version::V5
+            && limit > 0
+            && online.taken >= limit
+            && publish.packet_id.is_some_and(is_new)
+        {
             // [MQTT-3.3.4-7] binds the client, [MQTT-4.13.1-1] what follows.
             let what = "more messages in flight than Receive Maximum";
             return Err(Fault::new(ReasonCode::RECEIVE_MAXIMUM_EXCEEDED, what));
@@ -122,6 +126,7 @@ impl Broker {
     }
 
     /// Retains and routes a PUBLISH; says what its acknowledgement says, unless it has to wait.
+    #[inline(always)]
     fn take_in(
         &mut self,
         now: Time,
@@ -135,8 +140,21 @@ impl Broker {
         {
             // No alias among them.
             let parts = Parts::of(publish, publish.topic, properties, now);
-            return self.publish_for(now, conn, parts, publish.packet_id, effects);
+            let mut source = Source::received(parts);
+            return self.publish_for(now, conn, &mut source, publish.packet_id, effects);
         }
+        self.take_in_rewritten(now, conn, publish, effects)
+    }
+
+    /// One that goes on with another topic or other properties than it came with.
+    #[inline(never)]
+    fn take_in_rewritten(
+        &mut self,
+        now: Time,
+        conn: ConnId,
+        publish: &PublishRef<'_>,
+        effects: &mut Effects,
+    ) -> Result<Option<ReasonCode>, Fault> {
         let topic = self.resolve_alias(conn, publish)?;
         let mut rewritten = std::mem::take(&mut effects.rewritten);
         let mount = self.online(conn).mount_point();
@@ -145,8 +163,8 @@ impl Broker {
             None => rewritten.set(&[mount, publish.topic.as_str()], &publish.properties),
             Some(topic) => rewritten.set(&[mount, topic], &publish.properties),
         }
-        let parts = rewritten.parts(publish, now);
-        let reason = self.publish_for(now, conn, parts, publish.packet_id, effects);
+        let mut source = Source::received(rewritten.parts(publish, now));
+        let reason = self.publish_for(now, conn, &mut source, publish.packet_id, effects);
         effects.rewritten = rewritten;
         reason
     }
@@ -169,17 +187,21 @@ impl Broker {
         &mut self,
         now: Time,
         conn: ConnId,
-        parts: Parts<'_>,
+        source: &mut Source<'_>,
         packet_id: Option<PacketId>,
         effects: &mut Effects,
     ) -> Result<Option<ReasonCode>, Fault> {
-        let topic = parts.topic;
+        let topic = source.parts.topic;
         let limit = self.options.message_size_limit as usize;
-        if limit > 0 && parts.payload.len() > limit {
-            return self.refuse_payload(conn, &parts).map(Some);
+        if limit > 0 && source.parts.payload.len() > limit {
+            return self.refuse_payload(conn, &source.parts).map(Some);
         }
         let online = self.online_mut(conn);
         let session = online.session;
+        source.publisher = Some(session);
+        if source.parts.retain {
+            source.user_name = online.identity.user_name.clone();
+        }
         let mut last = online.last_topic.take().unwrap_or_default();
         let generation = self.store.router.generation();
         let is_known = topic == *last.topic && !topic.is_empty();
@@ -190,7 +212,7 @@ impl Broker {
                 Ok(parsed) if !self.is_beyond(&topic[mount..]) => parsed,
                 // Too long only with its mount point.
                 Ok(_) | Err(Invalid::TooDeep | Invalid::TooLong) => {
-                    return self.refuse_topic(now, conn, parts.qos);
+                    return self.refuse_topic(now, conn, source.parts.qos);
                 }
                 // [MQTT-3.3.2-2], [MQTT-4.7.3-1].
                 Err(Invalid::Empty | Invalid::Nul | Invalid::Wildcard | Invalid::Share) => {
@@ -207,25 +229,21 @@ impl Broker {
         }
         let reason = if !self.allows_all && !self.may_publish(conn, &last.topic) {
             Some(self.deny(conn, &last.topic))
-        } else if self.storage == Storage::Failed && self.is_refused(conn, &parts, &last.matches) {
+        } else if self.storage == Storage::Failed
+            && self.is_refused(conn, &source.parts, &last.matches)
+        {
             Some(ReasonCode::QUOTA_EXCEEDED)
         } else {
-            let mut source = Source::received(parts, session);
-            if parts.retain {
-                source = source.by(self.online(conn).identity.user_name.clone());
-            }
             let passage = if self.is_limited {
-                self.admit(now, conn, &last.matches, &mut source)
+                self.admit(now, conn, &last.matches, source)
             } else {
                 Passage::Now
             };
             match passage {
-                Passage::Now => {
-                    Some(self.spread(now, Some(conn), &last.matches, &mut source, effects))
-                }
+                Passage::Now => Some(self.spread(now, Some(conn), &last.matches, source, effects)),
                 Passage::Refused(reason) => Some(reason),
                 Passage::Later(awaited) => {
-                    self.wait(now, conn, packet_id, awaited, &mut source, effects);
+                    self.wait(now, conn, packet_id, awaited, source, effects);
                     None
                 }
             }
@@ -278,6 +296,7 @@ impl Broker {
     }
 
     /// Keeps what is to be retained and sends to all who match.
+    #[inline]
     pub(super) fn spread(
         &mut self,
         now: Time,
@@ -299,59 +318,6 @@ impl Broker {
         }
     }
 
-    /// [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7]. False if the topic is one too many.
-    fn retain(
-        &mut self,
-        now: Time,
-        from: Option<ConnId>,
-        source: &mut Source<'_>,
-        effects: &mut Effects,
-    ) -> bool {
-        let topic = source.parts.topic.as_str();
-        if source.parts.payload.is_empty() {
-            self.unretain(topic, effects);
-            return true;
-        }
-        if let Some(refusal) = self.refuses_retained(topic) {
-            match from {
-                Some(conn) => self.note_refusal(now, conn, refusal),
-                None => self.note_refused_will(source, refusal),
-            }
-            return false;
-        }
-        let message = self.retainable(source);
-        self.record(Record::Retained(Rc::clone(&message)), effects);
-        self.store.retain(message);
-        true
-    }
-
-    /// A Will is not retained.
-    fn note_refused_will(&mut self, source: &Source<'_>, what: Refusal) {
-        self.counters.refuse_one(what);
-        if let Some(id) = source.publisher {
-            let who = Shown(&self.store.session(id).client_id);
-            warn!("Client {who} was refused {}: its Will is not retained.", what.name());
-        }
-    }
-
-    /// The message as it is retained. What has no expiry of its own may be given one; that it
-    /// does not have on its way to those who subscribe already, where it may have to wait longer.
-    fn retainable(&mut self, source: &mut Source<'_>) -> Rc<Message> {
-        let minutes = self.options.retain_expiry_interval;
-        if minutes == 0 || source.parts.expiry_interval.is_some() {
-            return source.keep(&mut self.store);
-        }
-        source.keep_for(minutes.saturating_mul(60), &mut self.store)
-    }
-
-    /// Forgets the retained message of a topic, if it has one.
-    pub(super) fn unretain(&mut self, topic: &str, effects: &mut Effects) {
-        if self.store.router.retained.get(topic).is_some() {
-            self.record(Record::Unretained(topic.into()), effects);
-            self.store.unretain(topic);
-        }
-    }
-
     /// Publishes a message that was kept for later: a Will. It counts from now.
     pub(super) fn publish_kept(
         &mut self,
@@ -364,7 +330,7 @@ impl Broker {
         let parts = Parts { created: now, ..message.parts() };
         let mut matches = std::mem::take(&mut self.matches);
         self.store.router.matches(topic, Some(publisher), &mut matches);
-        let mut source = Source::new(parts, publisher).by(message.user_name().map(Rc::from));
+        let mut source = Source::new(parts, publisher, message.user_name().map(Rc::from));
         self.spread(now, None, &matches, &mut source, effects);
         self.matches = matches;
     }

@@ -11,7 +11,7 @@ use super::MessageRef;
 use super::store::Store;
 use crate::codec::{PacketId, PublishHead, QoS, Version};
 use crate::message::{Message, Parts};
-use crate::router::count;
+use crate::router::{Match, Matches, count};
 use crate::session::SessionId;
 use crate::time::Time;
 
@@ -28,16 +28,15 @@ pub(super) struct Source<'s> {
     pub(super) is_taken: bool,
     pub(super) publisher: Option<SessionId>,
     /// Its user name, for what is asked later by what right it was published.
-    user_name: Option<Rc<str>>,
+    pub(super) user_name: Option<Rc<str>>,
     /// What it takes of a connection, by version and QoS, once it has been worked out; 0 before.
     charges: [u32; 4],
 }
 
 impl<'s> Source<'s> {
-    /// One that nobody keeps yet.
-    pub(super) const fn new(parts: Parts<'s>, publisher: SessionId) -> Self {
-        let (kept, publisher) = (None, Some(publisher));
-        Self::plain(parts, kept, publisher)
+    /// One of a client's that nobody keeps yet.
+    pub(super) fn new(parts: Parts<'s>, publisher: SessionId, user_name: Option<Rc<str>>) -> Self {
+        Self { user_name, ..Self::plain(parts, None, Some(publisher)) }
     }
 
     /// One that the broker has made itself.
@@ -45,15 +44,10 @@ impl<'s> Source<'s> {
         Self { is_own: true, ..Self::plain(parts, None, None) }
     }
 
-    /// The PUBLISH of this event.
-    pub(super) fn received(parts: Parts<'s>, publisher: SessionId) -> Self {
-        let (kept, publisher) = (None, Some(publisher));
-        Self { is_received: true, ..Self::plain(parts, kept, publisher) }
-    }
-
-    /// The same of a user.
-    pub(super) fn by(self, user_name: Option<Rc<str>>) -> Self {
-        Self { user_name, ..self }
+    /// The PUBLISH of this event; its publisher is still to be named.
+    #[inline]
+    pub(super) fn received(parts: Parts<'s>) -> Self {
+        Self { is_received: true, ..Self::plain(parts, None, None) }
     }
 
     /// The same, taken before and so promised.
@@ -139,6 +133,21 @@ pub(super) struct Terms<'i> {
     pub(super) group: u32,
     /// Bytes of the mount point it does not see; 0 until its connection is known.
     pub(super) skip: u16,
+}
+
+impl<'i> Terms<'i> {
+    /// Those of a session that matches a message of these parts, which goes out at `highest` at
+    /// the most.
+    #[inline]
+    pub(super) fn of(found: &Match, matches: &'i Matches, parts: &Parts<'_>, highest: QoS) -> Self {
+        Self {
+            qos: found.qos.min(highest),
+            retain: found.retain_as_published && parts.retain,
+            identifiers: matches.identifiers_of(found),
+            group: 0,
+            skip: 0,
+        }
+    }
 }
 
 /// Bytes of the whole packet, which is what it takes of a connection's room.

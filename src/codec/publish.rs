@@ -56,7 +56,7 @@ const KEPT_BACK: u64 =
     Id::TopicAlias.bit() | Id::MessageExpiryInterval.bit() | Id::SubscriptionIdentifier.bit();
 
 /// `flags` are those of the fixed header, already checked.
-#[inline]
+#[inline(always)]
 pub(super) fn decode(flags: u8, body: &[u8], version: Version, sender: Sender) -> Next<'_> {
     let mut reader = Reader::new(body);
     let qos = QoS::from_bits(flags >> 1 & 0b11).ok_or(Error::Malformed("QoS 3"))?;

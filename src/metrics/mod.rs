@@ -168,12 +168,13 @@ impl Packets {
     }
 }
 
-/// Bytes as the network sees them. The server counts them where they pass.
+/// Bytes as the network and the medium see them. The server counts them where they pass.
 #[derive(Debug, Default)]
 pub struct Traffic {
     received: Cell<u64>,
     sent: Cell<u64>,
     waiting: Cell<usize>,
+    storage: Cell<StorageFigures>,
 }
 
 impl Traffic {
@@ -190,6 +191,17 @@ impl Traffic {
     /// So many packets wait to leave.
     pub fn wait(&self, packets: usize) {
         self.waiting.set(packets);
+    }
+
+    /// This is what storage has done so far.
+    pub fn store(&self, figures: StorageFigures) {
+        self.storage.set(figures);
+    }
+
+    /// What storage had done when that was last looked at.
+    #[must_use]
+    pub const fn storage(&self) -> StorageFigures {
+        self.storage.get()
     }
 
     /// Bytes that came.
@@ -209,6 +221,21 @@ impl Traffic {
     pub const fn waiting(&self) -> usize {
         self.waiting.get()
     }
+}
+
+/// What storage has done since the start, and how much there is of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StorageFigures {
+    /// Bytes written to the medium.
+    pub written: u64,
+    /// How often the medium was waited for.
+    pub syncs: u64,
+    /// Batches that have become durable.
+    pub commits: u64,
+    /// Bytes of the store, what is free in it included.
+    pub size: u64,
+    /// Bytes that are not durable yet.
+    pub waiting: u64,
 }
 
 /// What has happened since the start. Nothing in here counts what the broker itself publishes,

@@ -64,6 +64,7 @@ pub use memory::Memory;
 pub use record::{Change, GroupChange, Record};
 pub use stamp::{PLAUSIBLE_FROM, Stamp};
 
+use crate::metrics::StorageFigures;
 use crate::time::Time;
 
 /// Records of an earlier run that do not fit together.
@@ -128,4 +129,9 @@ pub trait Disk {
 
     /// Why it will take nothing more, if so: the process cannot keep its promises.
     fn broken(&self) -> Option<&str>;
+
+    /// What it has done; `None` if it has no medium.
+    fn figures(&self) -> Option<StorageFigures> {
+        None
+    }
 }

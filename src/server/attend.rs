@@ -67,6 +67,11 @@ impl Attendance {
         self.is_called = true;
     }
 
+    /// A turn of the loop begins.
+    pub(super) fn turns(&self) {
+        self.logger.iter().for_each(Logger::turns);
+    }
+
     /// Does what signals want, but for what it takes the loop to do.
     pub(super) fn requests<S: Socket, D: Disk>(
         &mut self,
@@ -134,7 +139,7 @@ impl Attendance {
         connections: usize,
         broker: &Broker,
     ) -> Option<Duration> {
-        let mut log_nap = self.logger.as_ref().and_then(Logger::due_in);
+        let mut log_nap = self.logger.as_ref().and_then(Logger::turned);
         if log_nap == Some(Duration::ZERO) {
             self.logger.iter().for_each(Logger::flush);
             log_nap = None;

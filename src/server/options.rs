@@ -9,13 +9,8 @@ use crate::cli::Opt;
 /// The options of `mqtt-broker`.
 pub const BROKER: &[Opt] = &[
     Opt::value("c", "config", "FILE", "read this configuration, see mqtt-broker.conf(5)"),
-    Opt::flag("", "test-config", "say what the configuration means and exit: 0 good, 3 bad"),
-    Opt::value(
-        "",
-        "test-acl",
-        "FILE",
-        "say whether this list of rights allows what the arguments ask",
-    ),
+    Opt::flag("", "test-config", "say what the configuration means and exit"),
+    Opt::value("", "test-acl", "FILE", "say what this list of rights allows and exit"),
     Opt::value("", "user", "NAME", "with --test-acl: the user name (default: none)"),
     Opt::value("", "clientid", "ID", "with --test-acl: the client id (default: empty)"),
     Opt::value(
@@ -26,8 +21,8 @@ pub const BROKER: &[Opt] = &[
     ),
     Opt::flag("", "dump", "show what is stored as lines of JSON and exit"),
     Opt::value("", "host", "HOST", "listen on this address or name (default 0.0.0.0)").repeated(),
-    Opt::value("p", "port", "PORT", "listen on this port, 0 for any free one (default 1883)"),
-    Opt::value("", "max-clients", "COUNT", "take so many connections at once (default: no limit)"),
+    Opt::value("p", "port", "PORT", "listen on this port (default 1883; 0: any free one)"),
+    Opt::value("", "max-clients", "COUNT", "take so many connections at once (default: any)"),
     Opt::flag("d", "daemon", "run in the background, once everything is set up"),
     Opt::flag("v", "verbose", "log everything, every packet among it"),
     Opt::flag("q", "quiet", "log errors only"),

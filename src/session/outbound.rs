@@ -247,7 +247,8 @@ impl<T> Outbound<T> {
     /// The first counter from `next` on that stands for `id`.
     fn first_at(&self, id: PacketId) -> u64 {
         let residue = u64::from(id.get()) - 1;
-        self.next + (residue + IDS - self.next % IDS) % IDS
+        let (lap, place) = (self.next / IDS, self.next % IDS);
+        (if residue < place { lap + 1 } else { lap }) * IDS + residue
     }
 
     /// Where the unsettled slot of `id` is.
@@ -261,6 +262,9 @@ impl<T> Outbound<T> {
         let oldest = self.oldest()?;
         let mut at = next_at.checked_sub(IDS)?;
         while at >= oldest {
+            if at == oldest {
+                return Some(0); // Peers acknowledge in order, and the first is never a hole.
+            }
             let found = self.index_of(at, oldest).filter(|&i| self.slots[i].awaiting.is_some());
             if found.is_some() {
                 return found;

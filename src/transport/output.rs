@@ -319,6 +319,7 @@ impl Output {
         }
     }
 
+    #[inline(always)]
     fn put_publish(&mut self, pool: &mut Pool, content: &Content<'_>, label: &Label<'_>) {
         let parts = &content.parts;
         let mut head = PublishHead {

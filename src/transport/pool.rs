@@ -8,7 +8,7 @@
 
 use super::output::Buffers;
 
-/// Buffers to lend. Bounded: [`Pool::COUNT`] of at most [`Pool::EACH`] bytes.
+/// Buffers to lend. Bounded: [`Pool::COUNT`] of them with [`Pool::BYTES`] altogether.
 #[derive(Debug, Default)]
 pub struct Pool {
     #[expect(clippy::vec_box, reason = "a connection borrows the box: 8 bytes where it is idle")]
@@ -20,9 +20,11 @@ pub struct Pool {
 
 impl Pool {
     /// Buffers kept at the most.
-    pub const COUNT: usize = 64;
+    pub const COUNT: usize = 256;
     /// A larger buffer is freed, not kept.
     pub const EACH: usize = 1 << 20;
+    /// Bytes kept at the most.
+    pub const BYTES: usize = 16 << 20;
     /// So little is not worth a trim.
     const KEPT: usize = 64 << 10;
 
@@ -48,7 +50,10 @@ impl Pool {
     pub(super) fn give(&mut self, mut buffers: Box<Buffers>) {
         buffers.clear();
         let capacity = buffers.capacity();
-        if self.free.len() < Self::COUNT && capacity <= Self::EACH {
+        if self.free.len() < Self::COUNT
+            && capacity <= Self::EACH
+            && self.bytes + capacity <= Self::BYTES
+        {
             self.bytes += capacity;
             self.free.push(buffers);
         }
@@ -99,6 +104,10 @@ mod tests {
             assert!(pool.take().is_empty());
         }
         assert_eq!((pool.free.len(), pool.bytes()), (0, 0));
+        for _ in 0..Pool::COUNT {
+            pool.give(buffers(Pool::EACH));
+        }
+        assert_eq!(pool.bytes(), Pool::BYTES);
     }
 
     #[test]

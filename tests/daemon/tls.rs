@@ -22,14 +22,14 @@ use super::{CONNECT_V311, Daemon, Directory, PATIENCE, introduce, refusal};
 pub(super) type TlsStream = StreamOwned<ClientConnection, TcpStream>;
 
 /// A directory with an authority and what it has issued.
-pub(super) struct Office {
-    pub(super) directory: Directory,
+pub(crate) struct Office {
+    pub(crate) directory: Directory,
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Office {
     /// With `ca.crt`, and `server.crt` and `server.key` for localhost.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "the office");
@@ -42,7 +42,7 @@ impl Office {
 
     /// Issues `FILE.crt` and `FILE.key` to localhost under this common name; both come by being
     /// renamed, the key last.
-    pub(super) fn issue(&self, file: &str, name: &str) {
+    pub(crate) fn issue(&self, file: &str, name: &str) {
         let mut params = CertificateParams::new(["localhost".into(), "127.0.0.1".into()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         self.issue_as(file, params);

@@ -1,16 +1,20 @@
-// MQTT.js against a broker: node with_mqtt_js.mjs HOST PORT, with the library in
-// $INTEROP_NODE/node_modules. Exits with 0 if all is well.
+// MQTT.js against a broker: node with_mqtt_js.mjs HOST PORT [WAY CA CERTIFICATE KEY], with the
+// library in $INTEROP_NODE/node_modules. The way is tcp, tls, ws or wss; with TLS the server is
+// known by CA, and the client by its certificate. Exits with 0 if all is well.
 //
 // Prints a line for each thing tried. Everything that is waited for has a limit, and the whole has
 // one too.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import process from 'node:process';
 
 const mqtt = createRequire(`${process.env.INTEROP_NODE}/`)('mqtt');
-const [HOST, PORT] = process.argv.slice(2);
+const [HOST, PORT, WAY = 'tcp', ...FILES] = process.argv.slice(2);
+const [ca, cert, key] = FILES.map((file) => readFileSync(file));
+const PROTOCOL = { tcp: 'mqtt', tls: 'mqtts', ws: 'ws', wss: 'wss' }[WAY];
 const PATIENCE = 10_000;
 const TAG = `js${process.pid}`;
 
@@ -27,7 +31,8 @@ class Peer {
     peer.client = mqtt.connect({
       host: HOST,
       port: Number(PORT),
-      protocol: 'mqtt',
+      protocol: PROTOCOL,
+      ...(WAY === 'tls' || WAY === 'wss' ? { ca, cert, key } : {}),
       protocolVersion: version === '5' ? 5 : 4,
       ...protocol,
       clientId: name,

@@ -1,4 +1,6 @@
-"""paho-mqtt against a broker: with_paho.py HOST PORT. Exits with 0 if all is well.
+"""paho-mqtt against a broker: with_paho.py HOST PORT [WAY CA CERTIFICATE KEY]. The way is tcp, tls,
+ws or wss; with TLS the server is known by CA, and the client by its certificate. Exits with 0 if
+all is well.
 
 Prints a line for each thing tried. Everything that is waited for has a limit, and the whole has one
 too. A subscription is known to be there by its SUBACK, an acknowledged message by its callback.
@@ -16,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
+WAY, CA, CERTIFICATE, KEY = (sys.argv[3:] + ["tcp", None, None, None][len(sys.argv) - 3 :])[:4]
 PATIENCE = 10
 VERSIONS = {"3.1": mqtt.MQTTv31, "3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}
 TAG = str(time.time_ns())
@@ -41,7 +44,10 @@ class Peer:
             client_id=name,
             clean_session=clean_session,
             protocol=self.version,
+            transport="websockets" if WAY in ("ws", "wss") else "tcp",
         )
+        if WAY in ("tls", "wss"):
+            self.client.tls_set(ca_certs=CA, certfile=CERTIFICATE, keyfile=KEY)
         self.connected, self.messages = queue.Queue(), queue.Queue()
         self.granted, self.published, self.ended = queue.Queue(), queue.Queue(), queue.Queue()
         client = self.client

@@ -22,7 +22,12 @@ struct Stepped {
     job: Option<(Box<Batch>, Stamp)>,
     /// Batches it may still carry out by itself.
     steps: usize,
+    /// Batches that were carried out.
+    batches: usize,
 }
+
+/// How many batches come between two times that the store is shrunk, though there is no need.
+const SHRINK_EVERY: usize = 7;
 
 impl Writer for Stepped {
     fn begin(&mut self, batch: Box<Batch>, stamp: Stamp) {
@@ -34,6 +39,10 @@ impl Writer for Stepped {
         self.steps = self.steps.checked_sub(usize::from(self.job.is_some()))?;
         let (batch, stamp) = self.job.take()?;
         let result = self.keeper.commit(&batch, stamp);
+        self.batches += 1;
+        if self.batches.is_multiple_of(SHRINK_EVERY) {
+            self.keeper.shrink();
+        }
         Some(Outcome { batch, result })
     }
 }
@@ -150,5 +159,5 @@ fn journal(medium: &Medium, store: Store, stamp: Stamp) -> Journal<Stepped> {
         Store::open(medium.clone())
     });
     let keeper = Keeper::new(open, store);
-    Journal::new(Stepped { keeper, job: None, steps: 0 }, Policy::default(), stamp)
+    Journal::new(Stepped { keeper, job: None, steps: 0, batches: 0 }, Policy::default(), stamp)
 }

@@ -4,6 +4,7 @@
 //! crash.rs   publishers and subscribers while the broker is killed again and again
 //! import.rs  what mosquitto had stored, and what is stored in words
 //! peer.rs    their halves of the protocol, which outlive connections too
+//! size.rs    how much is written, how large the file is, where there is no room for it
 //! ```
 //!
 //! Here: what is refused and left alone, what happens when the medium takes nothing, what is
@@ -12,6 +13,7 @@
 mod crash;
 mod import;
 mod peer;
+mod size;
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};

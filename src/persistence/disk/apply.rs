@@ -1,7 +1,8 @@
 //! A batch, carried out.
 //!
-//! Owns: the count of rows that refer to each message. A message is stored with the first and
-//! goes with the last; one that comes and goes within a batch is never written.
+//! Owns: the count of rows that refer to each message, and of the bytes of all rows. A message is
+//! stored with the first row and goes with the last; one that comes and goes within a batch is
+//! never written.
 //!
 //! Never commits.
 
@@ -18,12 +19,23 @@ use super::{Corrupt, Failure, medium};
 
 type State<'t> = Table<'t, &'static [u8], &'static [u8]>;
 
-/// By how much the count of each message changes.
-type Changes = BTreeMap<u64, i64>;
+/// What follows from rows that came and went.
+#[derive(Default)]
+struct Changes {
+    /// By how much the count of each message changes.
+    counts: BTreeMap<u64, i64>,
+    /// How many bytes of rows there are more.
+    bytes: i64,
+}
 
-/// Carries out a batch; the highest number a stored message may have, which was `newest` before.
-pub(super) fn apply(table: &mut State<'_>, batch: &Batch, newest: u64) -> Result<u64, Failure> {
-    let mut changes = Changes::new();
+/// Carries out a batch; the highest number a stored message may have, which was `newest` before,
+/// and how many bytes of rows there are more.
+pub(super) fn apply(
+    table: &mut State<'_>,
+    batch: &Batch,
+    newest: u64,
+) -> Result<(u64, i64), Failure> {
+    let mut changes = Changes::default();
     for step in batch.steps() {
         carry_out(table, batch, *step, &mut changes)?;
     }
@@ -35,7 +47,7 @@ pub(super) fn apply(table: &mut State<'_>, batch: &Batch, newest: u64) -> Result
             None => delete(table, &key, &mut changes)?,
         }
     }
-    settle(table, batch, &changes, newest)
+    settle(table, batch, &mut changes, newest)
 }
 
 fn carry_out(
@@ -108,22 +120,28 @@ fn pop(table: &mut State<'_>, prefix: &[u8], changes: &mut Changes) -> Result<Ve
 
 /// Counts a row that comes or goes.
 fn count(changes: &mut Changes, key: &[u8], value: &[u8], by: i64) -> Result<(), Failure> {
+    changes.bytes += by * bytes(key, value);
     if let Some(number) = refers_to(key, value)? {
-        *changes.entry(number).or_default() += by;
+        *changes.counts.entry(number).or_default() += by;
     }
     Ok(())
+}
+
+/// Bytes of a row.
+fn bytes(key: &[u8], value: &[u8]) -> i64 {
+    i64::try_from(key.len() + value.len()).unwrap_or(i64::MAX)
 }
 
 /// Stores messages that are referred to now, removes those that are not any more.
 fn settle(
     table: &mut State<'_>,
     batch: &Batch,
-    changes: &Changes,
+    changes: &mut Changes,
     newest: u64,
-) -> Result<u64, Failure> {
+) -> Result<(u64, i64), Failure> {
     let bodies: BTreeMap<u64, &[u8]> = batch.messages().collect();
     let mut highest = newest;
-    for (&number, &change) in changes.iter().filter(|(_, change)| **change != 0) {
+    for (&number, &change) in changes.counts.iter().filter(|(_, change)| **change != 0) {
         let key = message_key(number, BODY);
         let count_key = message_key(number, COUNT);
         let before = if number > newest { 0 } else { counted(table, &key, &count_key)? };
@@ -131,11 +149,16 @@ fn settle(
         if before == 0 {
             let body = bodies.get(&number).copied().ok_or(MISCOUNTED)?;
             table.insert(key.as_slice(), body).map_err(medium)?;
+            changes.bytes += bytes(&key, body);
             highest = highest.max(number);
         }
-        if now == 0 {
-            table.remove(key.as_slice()).map_err(medium)?;
+        if now == 0
+            && let Some(body) = table.remove(key.as_slice()).map_err(medium)?
+        {
+            changes.bytes -= bytes(&key, body.value());
         }
+        let count_bytes = bytes(&count_key, &now.to_be_bytes());
+        changes.bytes += count_bytes * (i64::from(now > 1) - i64::from(before > 1));
         if now > 1 {
             let value = now.to_be_bytes();
             table.insert(count_key.as_slice(), value.as_slice()).map_err(medium)?;
@@ -143,7 +166,7 @@ fn settle(
             table.remove(count_key.as_slice()).map_err(medium)?;
         }
     }
-    Ok(highest)
+    Ok((highest, changes.bytes))
 }
 
 const MISCOUNTED: Corrupt = Corrupt { what: "a message is referred to that is not there" };

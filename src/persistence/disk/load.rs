@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use redb::{ReadOnlyTable, ReadableDatabase};
+use redb::{ReadOnlyTable, ReadableDatabase, ReadableTable};
 
 use super::super::layout::{
     BODY, CLIENT, COUNT, CURSOR, GROUP, LIFE, MESSAGE, QUEUE, RETAINED, SESSION, SUBSCRIPTION,
@@ -90,6 +90,18 @@ impl Store {
         }
         loader.loaded.messages = loader.messages.len();
         Ok(loader.loaded)
+    }
+
+    /// Bytes of all rows.
+    pub(super) fn measure(&self) -> Result<u64, Failure> {
+        let read = self.database.begin_read().map_err(medium)?;
+        let table = read.open_table(STATE).map_err(medium)?;
+        let mut bytes = 0;
+        for row in table.iter().map_err(medium)? {
+            let (key, value) = row.map_err(medium)?;
+            bytes += (key.value().len() + value.value().len()) as u64;
+        }
+        Ok(bytes)
     }
 
     /// The highest number of a stored message.

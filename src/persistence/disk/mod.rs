@@ -18,7 +18,10 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, StorageError, TableDefinition};
+use redb::{
+    Builder, CompactionError, Database, DatabaseError, ReadableDatabase, StorageError,
+    TableDefinition,
+};
 
 pub use load::Loaded;
 pub use redb::StorageBackend;
@@ -37,6 +40,13 @@ const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("mqtt-broker"
 /// Bytes of pages the engine keeps in memory. The state is in memory anyway, so it is for what a
 /// commit reads and changes.
 const CACHE_BYTES: usize = 4 << 20;
+
+/// A store of so many bytes is never shrunk.
+const SMALL_BYTES: u64 = 4 << 20;
+
+/// How many times larger than what is stored a store must be to be shrunk. What the engine needs
+/// beside that is less than half of this.
+const SPARSE: u64 = 5;
 
 /// Why a store does not do what it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +79,12 @@ pub struct Store {
     records: u64,
     /// No stored message has a higher number.
     newest_message: u64,
+    /// Bytes of everything that is stored, but for what the engine needs beside it.
+    live: u64,
+    /// Bytes of the medium that are in use.
+    size: Box<dyn Fn() -> u64 + Send>,
+    /// Size and live bytes after it was shrunk.
+    shrunk: (u64, u64),
 }
 
 impl fmt::Debug for Store {
@@ -89,12 +105,16 @@ impl Store {
         builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true);
         let backend = Guarded(Arc::clone(&guard));
         let database = builder.create_with_backend(backend).map_err(refusal)?;
-        let mut store = Self { database, records: 0, newest_message: 0 };
+        let medium_of = Arc::clone(&guard);
+        let size = Box::new(move || Guarded(Arc::clone(&medium_of)).len().unwrap_or(0));
+        let (records, newest_message, live, shrunk) = (0, 0, 0, (0, 0));
+        let mut store = Self { database, records, newest_message, live, size, shrunk };
         store.check_format()?;
         if let Some(stamp) = store.stamp()? {
             store.records = stamp.records;
         }
         store.newest_message = store.find_newest_message()?;
+        store.live = store.measure()?;
         guard.open().map_err(StorageError::from).map_err(medium)?;
         Ok(store)
     }
@@ -121,24 +141,43 @@ impl Store {
         }
         let stamp = Stamp { records: batch.last(), ..stamp };
         let transaction = self.database.begin_write().map_err(medium)?;
-        let newest = {
+        let (newest, grown) = {
             let mut table = transaction.open_table(STATE).map_err(medium)?;
-            let newest = apply(&mut table, batch, self.newest_message)?;
+            let applied = apply(&mut table, batch, self.newest_message)?;
             let (key, value) = ([STAMP], put_stamp(stamp));
-            table.insert(key.as_slice(), value.as_slice()).map_err(medium)?;
-            newest
+            let old = table.insert(key.as_slice(), value.as_slice()).map_err(medium)?;
+            let stamp = if old.is_none() { key.len() + value.len() } else { 0 };
+            (applied.0, applied.1.saturating_add_unsigned(stamp as u64))
         };
         transaction.commit().map_err(medium)?;
         (self.records, self.newest_message) = (batch.last(), newest);
+        self.live = self.live.saturating_add_signed(grown);
         Ok(())
     }
 
-    /// Gives back what is free in the file, if most of it is.
+    /// Whether most of the medium is free, so that it is worth while to [`shrink`](Self::shrink).
+    #[must_use]
+    pub fn is_sparse(&self) -> bool {
+        let (size, live) = ((self.size)(), self.live);
+        let (shrunk_size, shrunk_live) = self.shrunk;
+        let has_changed = size > shrunk_size || live < shrunk_live / 2;
+        size > SMALL_BYTES && size / SPARSE > live && has_changed
+    }
+
+    /// Gives back what is free on the medium, which takes as long as copying what is stored; the
+    /// bytes it had before and has now.
     ///
     /// # Errors
     /// As of [`commit`](Self::commit).
-    pub fn shrink(&mut self) -> Result<(), Failure> {
-        self.database.compact().map(drop).map_err(medium)
+    pub fn shrink(&mut self) -> Result<(u64, u64), Failure> {
+        let before = (self.size)();
+        match self.database.compact() {
+            Ok(_) => {}
+            Err(CompactionError::Storage(error)) => return Err(medium(error)),
+            Err(error) => return Err(Failure::Medium(error.to_string())),
+        }
+        self.shrunk = ((self.size)(), self.live);
+        Ok((before, self.shrunk.0))
     }
 
     fn check_format(&self) -> Result<(), Failure> {

@@ -82,6 +82,7 @@ fn commit(store: &mut Store, records: &[Record]) {
     let first = store.records + 1;
     (first..).zip(records).for_each(|(number, record)| batch.push(number, record));
     store.commit(&batch, Stamp::default()).unwrap();
+    assert_eq!(store.live, store.measure().unwrap(), "every byte of a row is counted");
 }
 
 fn loaded(store: &Store) -> Vec<Record> {
@@ -166,6 +167,53 @@ fn a_message_lives_as_long_as_something_refers_to_it() {
     assert_eq!(rows(&store), before);
     commit(&mut store, &[Record::Unretained("t".into())]);
     assert_eq!(rows(&store), before - 2);
+}
+
+/// Ten thousand messages come and go; a few stay, those that came last.
+#[test]
+fn a_store_of_which_most_is_free_is_shrunk() {
+    let bytes = Bytes::default();
+    let mut store = Store::open(bytes.clone()).unwrap();
+    assert!(!store.is_sparse(), "it is small");
+    let queued = |number| {
+        let parts = message(number, "t");
+        let parts = Parts { payload: &[7; 1000], ..parts.parts() };
+        let one = Message::new(number, &parts, None, &Rc::new(Gauge::default()));
+        Record::Session(1, Change::Queued(delivery(&one)))
+    };
+    let arrivals: Vec<Record> =
+        std::iter::once(opened(1)).chain((1..=10_000).map(queued)).collect();
+    commit(&mut store, &arrivals);
+    let full = (store.size)();
+    assert!(full > 10_000_000 && !store.is_sparse(), "{full} bytes are in use");
+    let gone = vec![Record::Session(1, Change::Unqueued); 9_990];
+    gone.chunks(333).for_each(|gone| commit(&mut store, gone));
+    let left = loaded(&store);
+    assert_eq!(left.len(), 1 + 10);
+    assert!(store.is_sparse());
+    let (before, now) = store.shrink().unwrap();
+    assert!(before > SMALL_BYTES && now < SMALL_BYTES / 2, "{before} bytes have become {now}");
+    assert_eq!(now, bytes.len().unwrap(), "and that is what there is");
+    assert!(!store.is_sparse() && loaded(&store) == left);
+    commit(&mut store, &[opened(2)]);
+    drop(store);
+    assert_eq!(loaded(&Store::open(bytes).unwrap()).len(), left.len() + 1);
+}
+
+#[test]
+fn a_store_that_does_not_become_smaller_is_not_shrunk_again_and_again() {
+    let mut store = Store::open(Bytes::default()).unwrap();
+    let size = Arc::new(Mutex::new(100 << 20));
+    let seen = Arc::clone(&size);
+    (store.size, store.live) = (Box::new(move || *seen.lock().unwrap()), 1000);
+    assert!(store.is_sparse());
+    store.shrink().unwrap();
+    assert!(!store.is_sparse(), "nothing has changed");
+    store.live = 499;
+    assert!(store.is_sparse(), "half of what was stored has gone");
+    store.shrink().unwrap();
+    *size.lock().unwrap() += 1;
+    assert!(store.is_sparse(), "it has grown");
 }
 
 #[test]

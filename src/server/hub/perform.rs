@@ -33,8 +33,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         effects: &mut Effects,
         publish: Option<&PublishRef<'_>>,
     ) {
-        let mut list = std::mem::take(&mut effects.list);
-        for effect in list.drain(..) {
+        // Taken off the end of the reversed list: most events have one effect or two.
+        effects.list.reverse();
+        while let Some(effect) = effects.list.pop() {
             match effect {
                 Effect::Record(record) => {
                     self.disk.append(record);
@@ -81,7 +82,6 @@ impl<S: Socket, D: Disk> Hub<S, D> {
                 }
             }
         }
-        effects.list = list;
         effects.clear();
     }
 

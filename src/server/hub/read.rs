@@ -172,13 +172,15 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             if connection.phase != Phase::Open {
                 return; // The decoder, and what it holds, goes.
             }
-            if connection.flags.take(Flags::ADMITTED) {
-                decoder.open();
-            }
-            if connection.flags.has(Flags::HELD) {
-                decoder.keep(input);
-                connection.flags.set(Flags::KEPT);
-                break;
+            if connection.flags.has(Flags::ADMITTED.or(Flags::HELD)) {
+                if connection.flags.take(Flags::ADMITTED) {
+                    decoder.open();
+                }
+                if connection.flags.has(Flags::HELD) {
+                    decoder.keep(input);
+                    connection.flags.set(Flags::KEPT);
+                    break;
+                }
             }
             match decoder.next(&mut input, &limits) {
                 Ok(Some(Incoming::Publish(publish))) => {

@@ -59,6 +59,9 @@ impl<S: Socket, D: Disk> Hub<S, D> {
         self.is_unsaved = false;
         self.disk.commit(now);
         self.durable = self.disk.durable();
+        if let Some(figures) = self.disk.figures() {
+            self.broker.traffic().store(figures);
+        }
         let (durable, state) = (self.durable, self.disk.state());
         if self.told != (durable, state) {
             self.told = (durable, state);

@@ -19,7 +19,7 @@ use nix::libc::{O_NOCTTY, O_NOFOLLOW, O_NONBLOCK};
 
 use super::kind::Kind;
 use super::layout::{Layout, Line};
-use super::{Sink, lost};
+use super::{Sink, WAITING_MAX, lost};
 use crate::config::LogSettings;
 use crate::stamp::Stamp;
 
@@ -41,7 +41,8 @@ pub(super) struct LogFile {
     /// How many are kept beside it.
     count: u16,
     lost: u64,
-    buffer: Vec<u8>,
+    /// Lines that are to be written.
+    waiting: Vec<u8>,
 }
 
 impl LogFile {
@@ -66,7 +67,7 @@ impl LogFile {
             owner,
             count: settings.file_count,
             lost: 0,
-            buffer: Vec::new(),
+            waiting: Vec::new(),
         })
     }
 
@@ -99,38 +100,59 @@ impl LogFile {
         fs::rename(&self.path, numbered(&self.path, 1))
     }
 
-    /// Whether the file has taken all of the line.
-    fn put(&mut self, line: &Line<'_>) -> bool {
-        self.buffer.clear();
-        self.layout.write(line, &mut self.buffer);
-        self.buffer.push(b'\n');
-        let is_out = self.file.write_all(&self.buffer).is_ok();
+    fn put(&mut self, line: &Line<'_>) {
+        self.layout.write(line, &mut self.waiting);
+        self.waiting.push(b'\n');
+    }
+
+    /// Writes what waits; whether the file has taken all of it.
+    fn drain(&mut self) -> bool {
+        let is_out = self.file.write_all(&self.waiting).is_ok();
         if is_out {
-            self.size += self.buffer.len() as u64;
+            self.size += self.waiting.len() as u64;
         }
         is_out
     }
 }
 
 impl Sink for LogFile {
-    fn write(&mut self, line: &Line<'_>) {
+    fn take(&mut self, line: &Line<'_>) {
         // What a line needs beside its text, generously.
         let len = line.text.len() as u64 + 64;
-        if self.size_max > 0 && self.size > 0 && self.size + len > self.size_max {
+        let size = self.size + self.waiting.len() as u64;
+        if self.size_max > 0 && size > 0 && size + len > self.size_max {
+            self.write();
             self.rotate(line.at);
         }
-        self.flush(line.at);
-        if self.lost > 0 || !self.put(line) {
+        if self.lost > 0 {
+            self.flush(line.at);
+        }
+        if self.lost > 0 {
             self.lost += 1;
+        } else {
+            self.put(line);
+        }
+        if self.waiting.len() > WAITING_MAX {
+            self.write();
         }
     }
 
+    fn write(&mut self) {
+        if !self.waiting.is_empty() && !self.drain() {
+            self.lost += self.waiting.iter().filter(|byte| **byte == b'\n').count() as u64;
+        }
+        self.waiting.clear();
+    }
+
     fn flush(&mut self, at: Stamp) {
+        self.write();
         if self.lost > 0 {
             let text = lost(self.lost);
-            if self.put(&Line { kind: Kind::Warning, is_connection: false, text: &text, at }) {
+            self.put(&Line { kind: Kind::Warning, is_connection: false, text: &text, at });
+            if self.drain() {
                 self.lost = 0;
             }
+            self.waiting.clear();
         }
     }
 

@@ -80,8 +80,11 @@ pub struct Prepared {
 
 /// Where lines go.
 trait Sink: Send {
-    /// Writes a line without waiting, or counts it as lost.
-    fn write(&mut self, line: &Line<'_>);
+    /// Takes a line that is to be written.
+    fn take(&mut self, line: &Line<'_>);
+
+    /// Writes what it has taken without waiting, or counts it as lost.
+    fn write(&mut self);
 
     /// Writes what could not be written before, as far as that can be done without waiting.
     fn flush(&mut self, at: Stamp);
@@ -99,6 +102,9 @@ struct Shared {
     surroundings: Surroundings,
     state: Mutex<State>,
 }
+
+/// Bytes of lines that wait to be written together; more are written before their time.
+const WAITING_MAX: usize = 32 << 10;
 
 /// Bit of the filter: whether clients that come and go are worth a line.
 const CONNECTIONS: u16 = 1 << 8;
@@ -191,10 +197,20 @@ impl Logger {
         }
     }
 
-    /// How long until [`flush`](Log::flush) has something to say: that a line was repeated.
+    /// A turn of the loop begins. Until it has [ended](Self::turned) or the log is
+    /// [flushed](Log::flush), lines are written together: a crowd that comes is not a system call
+    /// or two for each. Errors and warnings are written at once, with what was logged before.
+    pub fn turns(&self) {
+        self.state().is_turning = true;
+    }
+
+    /// The turn has ended: what it has logged is written. Says how long until
+    /// [`flush`](Log::flush) has something to say: that a line was repeated.
     #[must_use]
-    pub fn due_in(&self) -> Option<Duration> {
-        self.state().due_in()
+    pub fn turned(&self) -> Option<Duration> {
+        let mut state = self.state();
+        state.turned();
+        state.due_in()
     }
 
     fn kinds(&self) -> Kinds {

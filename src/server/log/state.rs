@@ -24,6 +24,8 @@ pub(super) struct State {
     /// The text of the line that is being logged.
     text: Text,
     last: Last,
+    /// The loop turns: lines are written at the end of the turn.
+    pub(super) is_turning: bool,
     /// A quarter of an hour, and a moment in it as clocks here show it.
     zone: Option<(i64, Stamp)>,
 }
@@ -57,7 +59,7 @@ impl State {
             at: None,
             repeated: 0,
         };
-        Self { sinks, topics, text: Text::default(), last, zone: None }
+        Self { sinks, topics, text: Text::default(), last, is_turning: false, zone: None }
     }
 
     /// Publishes as `topics` say from now on. What waits already is still published, if anything
@@ -121,8 +123,12 @@ impl State {
         let at = self.now();
         let (kind, is_connection) = (self.last.kind, self.last.is_connection);
         let line = Line { kind, is_connection, text, at };
+        let is_urgent = matches!(kind, Kind::Error | Kind::Warning);
         for sink in &mut self.sinks {
-            sink.write(&line);
+            sink.take(&line);
+            if !self.is_turning || is_urgent {
+                sink.write();
+            }
         }
         if let Some(topics) = &mut self.topics {
             topics.write(&line);
@@ -135,7 +141,16 @@ impl State {
         self.last.at = None;
     }
 
+    /// Writes what the turn that has ended has logged.
+    pub(super) fn turned(&mut self) {
+        self.is_turning = false;
+        for sink in &mut self.sinks {
+            sink.write();
+        }
+    }
+
     pub(super) fn flush(&mut self) {
+        self.is_turning = false;
         self.summarise();
         let at = self.now();
         for sink in &mut self.sinks {

@@ -1,10 +1,10 @@
 //! Standard error and standard output, which others may write to and nobody may be reading.
 //!
 //! ```text
-//! line -> rest -> poll says there is room? -> write at most PIPE_BUF bytes -> again
-//!          |        no
-//!          |        +-> nothing of the line is out: it is lost, and counted
-//!          +-- the end of a line that is out in part waits here, and lines after it are lost
+//! line -> waiting -> poll says there is room? -> write at most PIPE_BUF bytes -> again
+//!            |        no
+//!            |        +-> lines of which nothing is out: they are lost, and counted
+//!            +-- the end of a line that is out in part waits on
 //! ```
 //!
 //! Owns: what is written there and what is not. A reader that does not keep up loses lines and is
@@ -25,7 +25,7 @@ use nix::unistd::write;
 
 use super::kind::Kind;
 use super::layout::{Layout, Line};
-use super::{Sink, lost};
+use super::{Sink, WAITING_MAX, lost};
 use crate::config::LogSettings;
 use crate::stamp::Stamp;
 
@@ -34,8 +34,10 @@ use crate::stamp::Stamp;
 pub(super) struct Stream<F> {
     out: F,
     layout: Layout,
-    /// The end of a line whose beginning is out.
-    rest: Vec<u8>,
+    /// Lines that are to be written.
+    waiting: Vec<u8>,
+    /// The first of them is out in part.
+    is_begun: bool,
     /// Lines that found no room since it was last said.
     lost: u64,
 }
@@ -61,24 +63,26 @@ impl<F: AsFd> Stream<F> {
         if is_journal {
             layout = layout.with_priority();
         }
-        Ok(Self { out, layout, rest: Vec::new(), lost: 0 })
+        Ok(Self { out, layout, waiting: Vec::new(), is_begun: false, lost: 0 })
     }
 
-    /// Writes what it can of `rest` without waiting; whether all of it is out.
+    /// Writes what it can of what waits without blocking; whether all of it is out.
     fn drain(&mut self) -> bool {
         let mut done = 0;
-        while done < self.rest.len() && self.has_room() {
-            let end = self.rest.len().min(done + PIPE_BUF);
-            match write(&self.out, &self.rest[done..end]) {
+        while done < self.waiting.len() && self.has_room() {
+            match write(&self.out, portion(&self.waiting[done..])) {
                 Ok(written) => done += written,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => break,
                 // Nobody is there any more.
-                Err(_) => done = self.rest.len(),
+                Err(_) => done = self.waiting.len(),
             }
         }
-        self.rest.drain(..done);
-        self.rest.is_empty()
+        if let Some(last) = self.waiting[..done].last() {
+            self.is_begun = *last != b'\n';
+        }
+        self.waiting.drain(..done);
+        self.waiting.is_empty()
     }
 
     fn has_room(&self) -> bool {
@@ -86,37 +90,56 @@ impl<F: AsFd> Stream<F> {
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
     }
 
-    /// Writes a line, or all of it but what waits in `rest`; whether any of it is out.
-    fn put(&mut self, line: &Line<'_>) -> bool {
-        self.layout.write(line, &mut self.rest);
-        self.rest.push(b'\n');
-        let len = self.rest.len();
-        let is_out = self.drain() || self.rest.len() < len;
-        if !is_out {
-            self.rest.clear();
-        }
-        is_out
+    /// Forgets the lines of which nothing is out, and says how many they are.
+    fn lose(&mut self) -> u64 {
+        let mut ends = self.waiting.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        let kept = if self.is_begun { ends.next().map_or(0, |(at, _)| at + 1) } else { 0 };
+        let count = ends.count() as u64;
+        self.waiting.truncate(kept);
+        count
+    }
+
+    fn put(&mut self, line: &Line<'_>) {
+        self.layout.write(line, &mut self.waiting);
+        self.waiting.push(b'\n');
     }
 }
 
+/// What is written at once: whole lines if they are short enough, since others may write there
+/// too.
+fn portion(waiting: &[u8]) -> &[u8] {
+    let most = &waiting[..waiting.len().min(PIPE_BUF)];
+    let end = most.iter().rposition(|byte| *byte == b'\n').map_or(most.len(), |at| at + 1);
+    &most[..end]
+}
+
 impl<F: AsFd + Send> Sink for Stream<F> {
-    fn write(&mut self, line: &Line<'_>) {
-        if self.drain() && self.lost > 0 {
-            let text = lost(self.lost);
-            let report = Line { kind: Kind::Warning, is_connection: false, text: &text, ..*line };
-            if self.put(&report) {
-                self.lost = 0;
-            }
+    fn take(&mut self, line: &Line<'_>) {
+        if self.lost > 0 {
+            self.flush(line.at);
         }
-        if !self.rest.is_empty() || self.lost > 0 || !self.put(line) {
+        if self.lost > 0 {
             self.lost += 1;
+        } else {
+            self.put(line);
+        }
+        if self.waiting.len() > WAITING_MAX {
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        if !self.drain() {
+            self.lost += self.lose();
         }
     }
 
     fn flush(&mut self, at: Stamp) {
-        if self.drain() && self.lost > 0 {
+        self.write();
+        if self.lost > 0 && self.waiting.is_empty() {
             let text = lost(self.lost);
-            if self.put(&Line { kind: Kind::Warning, is_connection: false, text: &text, at }) {
+            self.put(&Line { kind: Kind::Warning, is_connection: false, text: &text, at });
+            if self.drain() || self.lose() == 0 {
                 self.lost = 0;
             }
         }
@@ -126,10 +149,16 @@ impl<F: AsFd + Send> Sink for Stream<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{PipeReader, Read, pipe};
+    use std::io::{PipeReader, PipeWriter, Read, pipe};
 
     fn line(text: &str) -> Line<'_> {
         Line { kind: Kind::Information, is_connection: false, text, at: Stamp::EPOCH }
+    }
+
+    /// Takes a line and writes it.
+    fn say(stream: &mut Stream<PipeWriter>, text: &str) {
+        stream.take(&line(text));
+        stream.write();
     }
 
     fn some(reader: &mut PipeReader, len: usize) -> String {
@@ -144,14 +173,14 @@ mod tests {
         let mut stream = Stream::new(writer, &LogSettings::default()).unwrap();
         let text = "x".repeat(99);
         for _ in 0..2000 {
-            stream.write(&line(&text));
+            say(&mut stream, &text);
         }
         let lost = stream.lost;
         assert!(lost > 1000, "{lost}");
         let kept = 2000 - usize::try_from(lost).unwrap();
         let lines = some(&mut reader, kept * 100);
         assert!(lines.lines().all(|line| line == text), "whole lines only");
-        stream.write(&line("on"));
+        say(&mut stream, "on");
         let report = format!("Warning: {}\non\n", super::lost(lost));
         assert_eq!(some(&mut reader, report.len()), report);
     }
@@ -162,17 +191,37 @@ mod tests {
         let mut stream = Stream::new(writer, &LogSettings::default()).unwrap();
         let text = "y".repeat(3 * PIPE_BUF - 1);
         for _ in 0..100 {
-            stream.write(&line(&text));
+            say(&mut stream, &text);
         }
-        assert!(!stream.rest.is_empty(), "the last one that began waits for its end");
+        assert!(!stream.waiting.is_empty(), "the last one that began waits for its end");
         let lost = stream.lost;
         let begun = 100 - usize::try_from(lost).unwrap();
-        let out = begun * (text.len() + 1) - stream.rest.len();
+        let out = begun * (text.len() + 1) - stream.waiting.len();
         let before = some(&mut reader, out);
-        stream.write(&line("on"));
+        say(&mut stream, "on");
         let after = some(&mut reader, begun * (text.len() + 1) - out);
         assert!((before + &after).lines().all(|line| line == text));
         let report = format!("Warning: {}\non\n", super::lost(lost));
+        assert_eq!(some(&mut reader, report.len()), report);
+    }
+
+    #[test]
+    fn lines_taken_together_are_lost_or_written_whole() {
+        let (mut reader, writer) = pipe().unwrap();
+        let mut stream = Stream::new(writer, &LogSettings::default()).unwrap();
+        let texts: Vec<String> = (0..300).map(|n| format!("{n} {}", "z".repeat(700))).collect();
+        for text in &texts {
+            stream.take(&line(text));
+        }
+        assert!(stream.waiting.len() <= WAITING_MAX, "as much is written before its time");
+        stream.write();
+        let out: usize = 300 - usize::try_from(stream.lost).unwrap();
+        let len: usize = texts[..out].iter().map(|text| text.len() + 1).sum();
+        let lines = some(&mut reader, len - stream.waiting.len());
+        assert!(stream.waiting.is_empty(), "short lines are not cut");
+        assert!(stream.lost > 0 && lines.lines().eq(&texts[..out]), "the first ones, in order");
+        say(&mut stream, "on");
+        let report = format!("Warning: {}\non\n", lost(300 - out as u64));
         assert_eq!(some(&mut reader, report.len()), report);
     }
 
@@ -181,7 +230,7 @@ mod tests {
         let (reader, writer) = pipe().unwrap();
         drop(reader);
         let mut stream = Stream::new(writer, &LogSettings::default()).unwrap();
-        stream.write(&line("a"));
-        assert!(stream.rest.is_empty() && stream.lost == 0);
+        say(&mut stream, "a");
+        assert!(stream.waiting.is_empty() && stream.lost == 0);
     }
 }

@@ -79,7 +79,8 @@ fn connect(path: &PathBuf) -> io::Result<UnixDatagram> {
 }
 
 impl Sink for Syslog {
-    fn write(&mut self, line: &Line<'_>) {
+    /// Each line is a datagram: nothing is gained by waiting.
+    fn take(&mut self, line: &Line<'_>) {
         if self.lost > 0 {
             self.flush(line.at);
         }
@@ -87,6 +88,8 @@ impl Sink for Syslog {
             self.lost += 1;
         }
     }
+
+    fn write(&mut self) {}
 
     fn flush(&mut self, at: Stamp) {
         if self.lost > 0 {

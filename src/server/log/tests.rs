@@ -96,13 +96,37 @@ fn a_flood_of_one_line_is_two_lines() {
         info(&logger, "again");
     }
     assert_eq!(read(&path), "again\n");
-    assert!(logger.due_in().unwrap() <= Duration::from_secs(10));
+    assert!(logger.turned().unwrap() <= Duration::from_secs(10));
     info(&logger, "other");
     assert_eq!(read(&path), "again\nlast message repeated 999 times\nother\n");
-    assert_eq!(logger.due_in(), None);
+    assert_eq!(logger.turned(), None);
     info(&logger, "other");
     logger.flush();
     assert!(read(&path).ends_with("other\nlast message repeated 1 times\n"));
+}
+
+#[test]
+fn lines_of_a_turn_are_written_together() {
+    let directory = Directory::new();
+    let path = directory.path("log");
+    let logger = open(&settings(LogDest::File(path.clone())));
+    logger.turns();
+    info(&logger, "one");
+    info(&logger, "two");
+    assert_eq!(read(&path), "");
+    say(&logger, Level::Warn, "mqtt_test", "three");
+    assert_eq!(read(&path), "one\ntwo\nWarning: three\n", "what is urgent is not held back");
+    info(&logger, "four");
+    assert_eq!(logger.turned(), None);
+    assert!(read(&path).ends_with("four\n"));
+    info(&logger, "five");
+    assert!(read(&path).ends_with("five\n"), "between turns nothing waits");
+    logger.turns();
+    info(&logger, "six");
+    logger.flush();
+    assert!(read(&path).ends_with("six\n"));
+    info(&logger, "seven");
+    assert!(read(&path).ends_with("seven\n"), "the loop has ended");
 }
 
 #[test]

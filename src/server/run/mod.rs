@@ -153,6 +153,7 @@ impl Running {
                 Ok(()) | Err(_) => {}
             }
             let now = clock.now();
+            self.attendance.turns();
             for event in &events {
                 self.notice(event);
             }

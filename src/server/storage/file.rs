@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::fcntl::{Flock, FlockArg, PosixFadviseAdvice, posix_fadvise};
 
+use crate::metrics::StorageFigures;
 use crate::persistence::disk::StorageBackend;
 use crate::persistence::{Failure, Store};
 
@@ -26,15 +27,6 @@ const STORE: &[u8] = b"redb\x1a\x0a\xa9\x0d\x0a";
 /// What mosquitto's begins with.
 const MOSQUITTO: &[u8] = b"\x00\xb5\x00mosquitto db";
 
-/// What was done to the medium.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Figures {
-    /// Bytes that were written.
-    pub(super) written: u64,
-    /// How often the medium was waited for.
-    pub(super) syncs: u64,
-}
-
 /// The file of a store, locked for as long as this lives.
 #[derive(Debug)]
 pub(super) struct StoreFile {
@@ -42,6 +34,7 @@ pub(super) struct StoreFile {
     file: Flock<File>,
     written: AtomicU64,
     syncs: AtomicU64,
+    size: AtomicU64,
 }
 
 /// A file as the store sees it.
@@ -59,6 +52,10 @@ impl StoreFile {
         let path = std::path::absolute(path)?;
         let found = OpenOptions::new().read(true).write(true).open(&path);
         let file = match found {
+            Ok(file) if !file.metadata()?.is_file() => {
+                let what = "it is no regular file; choose another persistence_file";
+                return Err(told(&path, &what));
+            }
             Ok(file) if file.metadata()?.len() > 0 => file,
             Ok(_) => return Self::begin(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::begin(path),
@@ -82,7 +79,8 @@ impl StoreFile {
     }
 
     fn new(path: PathBuf, file: Flock<File>) -> Self {
-        Self { path, file, written: AtomicU64::new(0), syncs: AtomicU64::new(0) }
+        let size = AtomicU64::new(file.metadata().map_or(0, |it| it.len()));
+        Self { path, file, written: AtomicU64::new(0), syncs: AtomicU64::new(0), size }
     }
 
     /// Begins a store at `path`, where there is none.
@@ -123,10 +121,13 @@ impl StoreFile {
         &self.path
     }
 
-    pub(super) fn figures(&self) -> Figures {
-        Figures {
+    /// What was done to the medium, and how much of it is in use.
+    pub(super) fn figures(&self) -> StorageFigures {
+        StorageFigures {
             written: self.written.load(Ordering::Relaxed),
             syncs: self.syncs.load(Ordering::Relaxed),
+            size: self.size.load(Ordering::Relaxed),
+            ..StorageFigures::default()
         }
     }
 
@@ -185,7 +186,9 @@ impl StorageBackend for Medium {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.file.set_len(len)
+        self.file.file.set_len(len)?;
+        self.file.size.store(len, Ordering::Relaxed);
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

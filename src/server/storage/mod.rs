@@ -18,18 +18,20 @@ mod thread;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use log::{error, info};
 
 use super::Stop;
 use super::hub::{Hub, Socket};
 use crate::config::{PersistenceSettings, PersistenceSync};
+use crate::metrics::StorageFigures;
 use crate::persistence::{
     Disk, Journal, Keeper, Memory, Policy, Record, Seq, Stamp, Storage, Store, Sync,
 };
 use crate::time::Time;
 
-use file::{Figures, StoreFile};
+use file::StoreFile;
 use thread::Committer;
 
 /// Where durable state is kept, and when it is made durable.
@@ -82,6 +84,16 @@ pub(super) struct Kept {
     file: Arc<StoreFile>,
 }
 
+impl Kept {
+    fn figures(&self) -> StorageFigures {
+        let (commits, waiting) = (self.journal.commits(), self.journal.backlog() as u64);
+        StorageFigures { commits, waiting, ..self.file.figures() }
+    }
+}
+
+/// How long one batch may take at the end of the process.
+const LAST_WAIT: Duration = Duration::from_secs(30);
+
 /// A store that is open, before anything was read of it.
 pub(super) struct Opened {
     store: Store,
@@ -128,7 +140,8 @@ impl Opened {
 }
 
 impl Keeping {
-    /// The process ends: waits until everything is durable.
+    /// The process ends: waits until everything is durable, but not for ever on a medium that
+    /// does not answer.
     ///
     /// # Errors
     /// If it cannot be. Nothing of that was acknowledged to anybody.
@@ -139,12 +152,19 @@ impl Keeping {
         let at = kept.journal.deadline().unwrap_or(now).max(now);
         kept.journal.commit(at);
         while !kept.journal.is_settled() {
-            kept.journal.writer_mut().wait();
+            if !kept.journal.writer_mut().wait(LAST_WAIT) {
+                let what = format!("the medium has not answered for {} s", LAST_WAIT.as_secs());
+                error!("What nobody was told of may not be stored: {what}");
+                return Err(io::Error::other(what));
+            }
             kept.journal.commit(at);
         }
-        let Figures { written, syncs } = kept.file.figures();
-        let (records, commits) = (kept.journal.appended(), kept.journal.commits());
-        info!("Storage: {records} records, {commits} commits, {syncs} syncs, {written} bytes");
+        let StorageFigures { written, syncs, commits, size, .. } = kept.figures();
+        let records = kept.journal.appended();
+        info!(
+            "Storage: {records} records, {commits} commits, {syncs} syncs, {written} bytes \
+             written, {size} bytes in use"
+        );
         if kept.journal.is_saved() {
             return Ok(());
         }
@@ -205,6 +225,13 @@ impl Disk for Keeping {
         match self {
             Self::Memory(memory) => memory.broken(),
             Self::Store(kept) => kept.journal.broken(),
+        }
+    }
+
+    fn figures(&self) -> Option<StorageFigures> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Store(kept) => Some(kept.figures()),
         }
     }
 }
