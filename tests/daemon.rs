@@ -124,6 +124,7 @@ impl Drop for Daemon {
 }
 
 /// Bytes of memory that a broker has.
+#[cfg(all(feature = "tls", feature = "websocket"))]
 fn resident(daemon: &Daemon) -> usize {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -2,10 +2,10 @@
 //!
 //! `decoder` feeds the codec damaged packets in pieces, `topics` holds the topic matcher against a
 //! naive one, `config` and `rights` read files nobody would write, `doors` asks to come in by PROXY
-//! headers, requests and frames that are none, `broker` lets many clients talk nonsense to the real
-//! program. A round is a fixed amount of each; `FUZZ_ROUNDS=1000 cargo test --release fuzz` does
-//! more than the one that every test run does. A failure names the seed of its round:
-//! `FUZZ_SEED=7` begins there.
+//! headers, requests and frames that are none, `tls` damages what is encrypted, `broker` lets many
+//! clients talk nonsense to the real program. A round is a fixed amount of each;
+//! `FUZZ_ROUNDS=1000 cargo test --release fuzz` does more than the one that every test run does. A
+//! failure names the seed of its round: `FUZZ_SEED=7` begins there.
 
 mod broker;
 mod config;
@@ -15,6 +15,8 @@ mod doors;
 mod mutation;
 mod packets;
 mod rights;
+#[cfg(all(feature = "tls", feature = "websocket"))]
+mod tls;
 mod topics;
 
 use std::{env, thread};

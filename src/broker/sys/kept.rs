@@ -117,7 +117,8 @@ impl Broker {
     /// How many places there are that a pattern with wildcards leads to, or fewer.
     pub(in crate::broker) fn places_below(&self, pattern: &str) -> usize {
         if self.options.sys_interval > 0 && is_own(pattern) {
-            SESSIONS + 2 * self.store.places()
+            let listeners = self.options.listeners.len().min(LISTENERS);
+            table::COUNT + listeners + 2 * self.store.places()
         } else {
             0
         }
