@@ -92,8 +92,8 @@ impl Office {
         self.wrapped(TcpStream::connect(address).unwrap(), own)
     }
 
-    #[cfg(feature = "websocket")]
     /// A client behind a proxy that says this first.
+    #[cfg(feature = "websocket")]
     pub(super) fn client_behind(&self, address: SocketAddr, header: &[u8]) -> TlsStream {
         let mut socket = TcpStream::connect(address).unwrap();
         socket.write_all(header).unwrap();
