@@ -98,6 +98,18 @@ fn as_user5(id: &str, name: &str, password: &str) -> Connect {
     v5::connect(id).user(name).password(password)
 }
 
+/// Two who may do everything with `t`: anna has published there once, and bert has heard it.
+fn anna_and_bert(house: &House) -> (Arc<Broker>, Raw, Raw) {
+    let users = user("anna", "p") + &user("bert", "p");
+    let broker = house.guarded(&users, "user anna\ntopic t\nuser bert\ntopic t\n");
+    let mut anna = Raw::online_at(&broker, as_user5("a", "anna", "p"));
+    let mut bert = Raw::online_at(&broker, as_user5("b", "bert", "p"));
+    bert.send(v5::subscribe(1, &[("t", 1)])).expect(v5::suback(1, &[1]));
+    anna.send(v5::publish("t", "1").qos(1, 1)).expect(v5::puback(1));
+    bert.accept(v5::publish("t", "1").qos(1, 1));
+    (broker, anna, bert)
+}
+
 /// What a CONNECT is answered: the return or reason code.
 fn code(broker: &Arc<Broker>, connect: Connect) -> u8 {
     let mut client = Raw::to(broker);

@@ -11,13 +11,7 @@ fn reloaded(broker: &Arc<Broker>, count: usize) {
 #[test]
 fn a_right_that_is_lost_is_lost_at_once() {
     let house = House::new();
-    let users = user("anna", "p") + &user("bert", "p");
-    let broker = house.guarded(&users, "user anna\ntopic t\nuser bert\ntopic t\n");
-    let mut anna = Raw::online_at(&broker, as_user5("a", "anna", "p"));
-    let mut bert = Raw::online_at(&broker, as_user5("b", "bert", "p"));
-    bert.send(v5::subscribe(1, &[("t", 1)])).expect(v5::suback(1, &[1]));
-    anna.send(v5::publish("t", "1").qos(1, 1)).expect(v5::puback(1));
-    bert.accept(v5::publish("t", "1").qos(1, 1));
+    let (broker, mut anna, mut bert) = anna_and_bert(&house);
     // To receive: the subscription stays and brings nothing; the publisher's last topic is known.
     house.write("acl", "user anna\ntopic t\n");
     reloaded(&broker, 1);

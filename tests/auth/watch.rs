@@ -16,13 +16,7 @@ fn replace(house: &House, name: &str, text: &str) {
 #[test]
 fn a_right_or_password_that_is_lost_is_lost_without_being_told() {
     let house = House::new();
-    let users = user("anna", "p") + &user("bert", "p");
-    let broker = house.guarded(&users, "user anna\ntopic t\nuser bert\ntopic t\n");
-    let mut anna = Raw::online_at(&broker, as_user5("a", "anna", "p"));
-    let mut bert = Raw::online_at(&broker, as_user5("b", "bert", "p"));
-    bert.send(v5::subscribe(1, &[("t", 1)])).expect(v5::suback(1, &[1]));
-    anna.send(v5::publish("t", "1").qos(1, 1)).expect(v5::puback(1));
-    bert.accept(v5::publish("t", "1").qos(1, 1));
+    let (broker, mut anna, mut bert) = anna_and_bert(&house);
     // Rights: in place, by a new file, and away and back again.
     house.write("acl", "user anna\ntopic t\n");
     broker.until_logged(READ, 1);
