@@ -1,13 +1,11 @@
 //! mosquitto_pub, mosquitto_sub and mosquitto_rr, in the three versions they speak.
 //!
 //! A subscriber is known to have subscribed when a retained message of its own arrives: it asks for
-//! that one last. Every process has a limit of its own or is ended after a bounded wait.
+//! that one last. Every process has a limit of its own or is given one by `timeout`.
 
 use std::io::{BufRead, BufReader, Lines, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use super::Tool;
 use crate::harness::{Broker, id, topic};
@@ -29,9 +27,11 @@ struct Bench {
 }
 
 impl Bench {
-    fn command(&self, program: &str, version: &str, arguments: &[&str]) -> Command {
+    /// A program, or one under another, that speaks to the broker.
+    fn command(&self, program: &[&str], version: &str, arguments: &[&str]) -> Command {
         let address = self.broker.address();
-        let mut command = Command::new(program);
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]);
         command.args(["-V", version, "-h", &address.ip().to_string()]);
         command.args(["-p", &address.port().to_string()]).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -45,12 +45,13 @@ impl Bench {
 
     /// The same with lines on standard input.
     fn publish_lines(&self, version: &str, arguments: &[&str], lines: &[u8]) {
-        let mut command = self.command("mosquitto_pub", version, arguments);
+        let mut command = self.command(&["timeout", "20", "mosquitto_pub"], version, arguments);
         let mut child = command.stdin(Stdio::piped()).spawn().expect("mosquitto_pub starts");
         let mut input = child.stdin.take().expect("stdin is piped");
         input.write_all(lines).expect("mosquitto_pub reads");
         drop(input);
-        assert!(ended(&mut child), "mosquitto_pub {arguments:?}: see above");
+        let status = child.wait().expect("a child can be waited for");
+        assert!(status.success(), "mosquitto_pub {arguments:?}: {status}, see above");
     }
 
     /// Subscribes, and waits until that is done. `topic` is its own: `topic/ready` is the sign.
@@ -67,7 +68,7 @@ impl Bench {
     fn attach(&self, version: &str, arguments: &[&str]) -> Subscriber {
         let format = ["-W", "20", "-F", "%t %q %r %p"];
         let arguments = [&format, arguments].concat();
-        let mut command = self.command("mosquitto_sub", version, &arguments);
+        let mut command = self.command(&["mosquitto_sub"], version, &arguments);
         let mut child = command.spawn().expect("mosquitto_sub starts");
         let lines = BufReader::new(child.stdout.take().expect("stdout is piped")).lines();
         Subscriber { child, lines }
@@ -129,18 +130,6 @@ fn mosquitto_sub_sees_what_the_broker_publishes() {
     }
 }
 
-/// Waits for the end of a process that has no limit of its own, and says if it was a good one.
-fn ended(child: &mut Child) -> bool {
-    for _ in 0..4000 {
-        if let Some(status) = child.try_wait().expect("a child can be waited for") {
-            return status.success();
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    let _ = child.kill();
-    false
-}
-
 /// Runs `test` in every version, on a topic of its own.
 fn in_every_version(test: fn(&Bench, &str, &str)) {
     let Some(bench) = bench() else { return };
@@ -188,7 +177,8 @@ fn a_session_waits_for_its_client() {
     in_every_version(|bench, version, topic| {
         let session = ["-c", "-i", &id(&version[4..]), "-q", "2", "-t", topic];
         let mut first = bench.attach(version, &[&session[..], &["-E"]].concat());
-        assert!(ended(&mut first.child), "it ends when it has subscribed");
+        let status = first.child.wait().expect("a child can be waited for");
+        assert!(status.success(), "it ends when it has subscribed: {status}");
         for (quality, message) in [("1", "first"), ("1", "second"), ("2", "third")] {
             bench.publish(version, &["-q", quality, "-t", topic, "-m", message]);
         }
@@ -288,7 +278,7 @@ fn a_request_has_its_response() {
         let (request, response) = (format!("{topic}/request"), format!("{topic}/response"));
         let mut responder = bench.subscribe(version, topic, &["-q", "1", "-t", &request]);
         let arguments = ["-W", "20", "-q", "1", "-t", &request, "-e", &response, "-m", "question"];
-        let mut asking = bench.command("mosquitto_rr", version, &arguments);
+        let mut asking = bench.command(&["mosquitto_rr"], version, &arguments);
         let asking = asking.spawn().expect("mosquitto_rr starts");
         responder.expect(&[&format!("{request} 1 0 question")]);
         bench.publish(version, &["-q", "1", "-t", &response, "-m", "answer"]);
