@@ -8,6 +8,7 @@
 //!
 //! Never decides when something happens: the scenarios and the simulation do.
 
+mod check;
 mod disk;
 mod medium;
 mod show;
@@ -30,6 +31,7 @@ use mqtt_broker::rng::Rng;
 use mqtt_broker::session::{AllowAll, Peer};
 use mqtt_broker::time::Time;
 
+use check::assert_alike;
 pub(crate) use disk::Disk;
 pub(crate) use show::show;
 pub(crate) use vault::Vault;
@@ -233,15 +235,6 @@ impl Machine {
         broker
     }
 
-    /// What is recovered is what is.
-    pub(crate) fn check_replay(&self) {
-        if self.disk.is_forgetful {
-            return;
-        }
-        let replayed = self.replayed(self.disk.records().len()).snapshot();
-        assert_alike(&replayed, &self.broker.snapshot());
-    }
-
     /// The process ends without warning and power fails, beneath the real store. The clock shows
     /// `wall` afterwards. How many records are left, which are those of whole events, and what
     /// time it is; [`crash`](Self::crash) comes next.
@@ -369,13 +362,6 @@ impl Machine {
         wire.push(Frame { after: target.after, charge: bytes.len(), packet });
         Said::Delivered { target: *target, publish }
     }
-}
-
-fn assert_alike(stored: &[Record], live: &[Record]) {
-    for (i, (stored, live)) in stored.iter().zip(live).enumerate() {
-        assert_eq!(stored, live, "stored and live differ at {i}");
-    }
-    assert_eq!(stored.len(), live.len(), "stored {stored:?} and live {live:?}");
 }
 
 /// A packet as a client reads it that has it from the wire.

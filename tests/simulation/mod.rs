@@ -181,15 +181,7 @@ fn end(world: &mut World) {
     // Those who never said anything have until then.
     world.pass(world.swarm.options.connect_timeout_ms);
     world.run_dry();
-    world.machine.check_replay();
-    world.machine.disk.clear();
-    let broker = &world.machine.broker;
-    assert_eq!(broker.sessions(), 0, "sessions left");
-    assert_eq!(broker.subscriptions(), 0, "subscriptions left");
-    assert_eq!(broker.retained(), 0, "retained messages left");
-    assert_eq!(broker.snapshot(), [], "durable state left");
-    assert_eq!(broker.gauge().total(), 0, "bytes left: {:?}", broker.gauge());
-    assert_eq!(broker.deadline(), None, "a timer left");
+    world.machine.check_empty();
 }
 
 /// What a seed has gone through.
