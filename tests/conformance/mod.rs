@@ -62,6 +62,10 @@ type Tables = &'static [&'static [&'static [Case]]];
 /// Statements without a test, and why.
 type Exempt = &'static [(&'static str, &'static str)];
 
+const CLIENT: &str = "binds the client only";
+#[cfg(not(feature = "websocket"))]
+const WEBSOCKET: &str = "binds a server that speaks WebSocket; this build does not";
+
 /// Faults of a version's tables, one line each.
 fn faults(version: Version, ids: &str, tables: Tables, exempt: Exempt) -> Vec<String> {
     let known: Vec<&str> = ids.split_whitespace().collect();

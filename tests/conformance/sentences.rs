@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::CLIENT;
 use super::v5::wire::{
     ILL_FORMED, authentication_data, authentication_method, content_type, correlation_data, ends,
     faulty, maximum_packet_size, message_expiry, payload_format, problem_information,
@@ -56,7 +57,6 @@ enum Place {
 
 const BAD: &[u8] = &[0x81];
 const ERROR: &[u8] = &[0x82];
-const CLIENT: &str = "binds the client only";
 const SUPPORTED: &str = "does not arise: the server supports what it speaks of";
 
 const SENTENCES: &[Sentence] = &[

@@ -1,6 +1,6 @@
 //! MQTT 3.1.1, chapter by chapter, and the steps its tests share.
 
-use super::{Exempt, Tables};
+use super::{CLIENT, Exempt, Tables};
 use crate::harness::v3::{connack, connect, suback, subscribe};
 use crate::harness::{Connect, Publish, Raw, id};
 
@@ -48,19 +48,15 @@ pub(crate) const EXEMPT: Exempt = &[
     ("MQTT-4.5.0-2", CLIENT),
     ("MQTT-4.8.0-2", "a fault of the server's own cannot be provoked from the network"),
     #[cfg(not(feature = "websocket"))]
-    ("MQTT-6.0.0-1", WEBSOCKET),
+    ("MQTT-6.0.0-1", super::WEBSOCKET),
     #[cfg(not(feature = "websocket"))]
-    ("MQTT-6.0.0-2", WEBSOCKET),
+    ("MQTT-6.0.0-2", super::WEBSOCKET),
     ("MQTT-6.0.0-3", CLIENT),
     #[cfg(not(feature = "websocket"))]
-    ("MQTT-6.0.0-4", WEBSOCKET),
+    ("MQTT-6.0.0-4", super::WEBSOCKET),
     ("MQTT-7.0.0-1", "binds the client in a server that connects to others"),
     ("MQTT-7.1.2-1", CLIENT),
 ];
-
-const CLIENT: &str = "binds the client only";
-#[cfg(not(feature = "websocket"))]
-const WEBSOCKET: &str = "binds a server that speaks WebSocket; this build does not";
 
 /// A client with a clean session.
 pub(crate) fn client(name: &str) -> Raw {

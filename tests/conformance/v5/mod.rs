@@ -1,6 +1,6 @@
 //! MQTT 5.0, chapter by chapter.
 
-use super::{Exempt, Tables};
+use super::{CLIENT, Exempt, Tables};
 
 mod acks;
 mod connack;
@@ -62,15 +62,12 @@ pub(crate) const EXEMPT: Exempt = &[
     ("MQTT-4.5.0-2", CLIENT),
     ("MQTT-4.12.0-3", CLIENT),
     #[cfg(not(feature = "websocket"))]
-    ("MQTT-6.0.0-1", WEBSOCKET),
+    ("MQTT-6.0.0-1", super::WEBSOCKET),
     #[cfg(not(feature = "websocket"))]
-    ("MQTT-6.0.0-2", WEBSOCKET),
+    ("MQTT-6.0.0-2", super::WEBSOCKET),
     ("MQTT-6.0.0-3", CLIENT),
     #[cfg(not(feature = "websocket"))]
-    ("MQTT-6.0.0-4", WEBSOCKET),
+    ("MQTT-6.0.0-4", super::WEBSOCKET),
 ];
 
-const CLIENT: &str = "binds the client only";
 const NO_METHOD: &str = "does not arise: the server has no authentication method, so sends no AUTH";
-#[cfg(not(feature = "websocket"))]
-const WEBSOCKET: &str = "binds a server that speaks WebSocket; this build does not";
