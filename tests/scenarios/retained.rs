@@ -191,8 +191,8 @@ fn a_kept_session_goes_on_where_it_was_cut() {
     world.end();
 }
 
-#[test]
-fn unsubscribing_stops_what_is_still_to_come() {
+/// Of five retained messages "a" has been sent one, and does not acknowledge it.
+fn first_of_five() -> World {
     let mut world = World::with(|options| options.max_inflight_messages = 1);
     world.connect(v3("b"));
     for n in 0..5 {
@@ -201,6 +201,12 @@ fn unsubscribing_stops_what_is_still_to_come() {
     world.silence("a");
     world.connect(v3_kept("a"));
     world.subscribe("a", "t/+", 1);
+    world
+}
+
+#[test]
+fn unsubscribing_stops_what_is_still_to_come() {
+    let mut world = first_of_five();
     assert_eq!(world.heard("a"), ["t/0=x q1 #1 retained"]);
     world.unsubscribe("a", "t/+");
     world.send("a", &Packet::PubAck(ack(1)));
@@ -211,14 +217,7 @@ fn unsubscribing_stops_what_is_still_to_come() {
 /// A connection that can take nothing moves no cursor, so nothing of it need be recorded.
 #[test]
 fn a_cursor_that_stands_still_is_not_recorded() {
-    let mut world = World::with(|options| options.max_inflight_messages = 1);
-    world.connect(v3("b"));
-    for n in 0..5 {
-        world.publish_retained("b", &format!("t/{n}"), "x", 1);
-    }
-    world.silence("a");
-    world.connect(v3_kept("a"));
-    world.subscribe("a", "t/+", 1);
+    let mut world = first_of_five();
     let records = world.machine.disk.records().len();
     for _ in 0..10 {
         world.publish("b", "t/0", "qos 0", 0);
