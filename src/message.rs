@@ -66,6 +66,22 @@ impl<'a> Parts<'a> {
     }
 }
 
+#[cfg(test)]
+impl<'a> Parts<'a> {
+    /// Those of a message of QoS 0 with nothing special about it, for tests.
+    pub(crate) fn plain(topic: &'a str, payload: &'a [u8]) -> Self {
+        Self {
+            topic: topic.into(),
+            properties: &[],
+            payload,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            expiry_interval: None,
+            created: Time::default(),
+        }
+    }
+}
+
 /// A message, shared by everything that still has to deliver it.
 #[derive(Debug)]
 pub struct Message {

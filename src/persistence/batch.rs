@@ -341,20 +341,12 @@ mod tests {
     use std::rc::Rc;
 
     use super::*;
-    use crate::codec::{QoS, Text};
+    use crate::codec::QoS;
     use crate::message::Parts;
     use crate::metrics::Gauge;
 
     fn message(number: u64, topic: &str, payload: &[u8]) -> Rc<Message> {
-        let parts = Parts {
-            topic: Text::from(topic),
-            properties: b"",
-            payload,
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            expiry_interval: None,
-            created: Time::from_ms(1),
-        };
+        let parts = Parts { qos: QoS::AtLeastOnce, ..Parts::plain(topic, payload) };
         Message::new(number, &parts, None, &Rc::new(Gauge::default()))
     }
 

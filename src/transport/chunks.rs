@@ -183,11 +183,9 @@ impl Chunks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::QoS;
     use crate::message::Parts;
     use crate::metrics::Gauge;
     use crate::rng::Rng;
-    use crate::time::Time;
 
     /// Takes as much as it is told to, in one slice or many.
     struct Sink {
@@ -215,16 +213,7 @@ mod tests {
     }
 
     fn message(payload: &[u8]) -> Rc<Message> {
-        let parts = Parts {
-            topic: "t".into(),
-            properties: &[],
-            payload,
-            qos: QoS::AtMostOnce,
-            retain: false,
-            expiry_interval: None,
-            created: Time::default(),
-        };
-        Message::new(0, &parts, None, &Rc::new(Gauge::default()))
+        Message::new(0, &Parts::plain("t", payload), None, &Rc::new(Gauge::default()))
     }
 
     #[test]

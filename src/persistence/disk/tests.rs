@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::{Change, GroupChange, Record};
 use super::*;
-use crate::codec::{PacketId, QoS, SubscribeOptions, Text};
+use crate::codec::{PacketId, QoS, SubscribeOptions};
 use crate::message::{Delivery, Message, Parts};
 use crate::metrics::Gauge;
 use crate::rng::Rng;
@@ -46,15 +46,8 @@ impl StorageBackend for Bytes {
 }
 
 fn message(number: u64, topic: &str) -> Rc<Message> {
-    let parts = Parts {
-        topic: Text::from(topic),
-        properties: b"",
-        payload: b"payload",
-        qos: QoS::ExactlyOnce,
-        retain: false,
-        expiry_interval: None,
-        created: Time::from_ms(number),
-    };
+    let created = Time::from_ms(number);
+    let parts = Parts { qos: QoS::ExactlyOnce, created, ..Parts::plain(topic, b"payload") };
     Message::new(number, &parts, None, &Rc::new(Gauge::default()))
 }
 

@@ -7,7 +7,6 @@ use crate::codec::{
     Ack, AckKind, Auth, ConnAck, ConnAckProperties, Disconnect, PacketId, ReasonCode, decode_packet,
 };
 use crate::message::Parts;
-use crate::time::Time;
 
 /// A socket that takes `space` bytes before it is full.
 struct Sink {
@@ -78,15 +77,7 @@ impl Desk {
     }
 
     fn publish(&mut self, topic: &str, payload: &[u8], id: u16, after: Seq) -> usize {
-        let parts = Parts {
-            topic: topic.into(),
-            properties: &[],
-            payload,
-            qos: QoS::AtMostOnce,
-            retain: false,
-            expiry_interval: None,
-            created: Time::default(),
-        };
+        let parts = Parts::plain(topic, payload);
         let packet_id = PacketId::new(id);
         let charge = head(&parts, packet_id).packet_len(self.version);
         let content = Content { parts, message: None, is_shared: false };
@@ -362,16 +353,7 @@ fn an_alias_is_assigned_when_the_packet_leaves() {
 #[test]
 fn an_alias_never_makes_a_packet_too_large() {
     let mut desk = Desk::open(Version::V5, 2);
-    let parts = |payload| Parts {
-        topic: "a/topic".into(),
-        properties: &[],
-        payload,
-        qos: QoS::AtMostOnce,
-        retain: false,
-        expiry_interval: None,
-        created: Time::default(),
-    };
-    let empty = head(&parts(&[]), None).packet_len(Version::V5);
+    let empty = head(&Parts::plain("a/topic", &[]), None).packet_len(Version::V5);
     // Three bytes of length instead of two come on top.
     let payload = vec![b'x'; 10_000 - empty - 1];
     assert_eq!(desk.publish("a/topic", &payload, 0, NOW), 10_000);
@@ -385,16 +367,7 @@ fn an_alias_never_makes_a_packet_too_large() {
 fn a_large_payload_is_shared() {
     let mut desk = Desk::open(Version::V311, 0);
     let payload = vec![b'x'; SHARED_FROM];
-    let parts = Parts {
-        topic: "t".into(),
-        properties: &[],
-        payload: &payload,
-        qos: QoS::AtMostOnce,
-        retain: false,
-        expiry_interval: None,
-        created: Time::default(),
-    };
-    let message = Message::new(0, &parts, None, &desk.gauge);
+    let message = Message::new(0, &Parts::plain("t", &payload), None, &desk.gauge);
     let label = Label {
         dup: false,
         qos: QoS::AtMostOnce,
