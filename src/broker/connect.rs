@@ -213,20 +213,7 @@ impl Broker {
         let answer = self.connack(&who, &listener, present, expiry);
         let (topic_alias_maximum, maximum_packet_size) =
             (who.connect.properties.topic_alias_maximum.unwrap_or(0), online.maximum_packet_size);
-        info!(
-            target: CONNECTION,
-            "New client connected from {} as {} (p{}, c{}, k{}{}).",
-            who.identity.peer,
-            Shown(&who.identity.client_id),
-            match version {
-                Version::V31 => 1,
-                Version::V311 => 2,
-                Version::V5 => 5,
-            },
-            u8::from(who.connect.clean_start),
-            who.connect.keep_alive,
-            shown_user(&who.identity),
-        );
+        log_accepted(&who);
         self.disarm_link_if_later(conn, online.keep_alive_by);
         self.links.replace(conn, Link::Online(online));
         self.arm_link(conn);
@@ -253,4 +240,23 @@ impl Broker {
             self.disarm_link(conn);
         }
     }
+}
+
+/// Says that a client is let in.
+fn log_accepted(who: &Judging) {
+    let Judging { connect, identity, .. } = who;
+    info!(
+        target: CONNECTION,
+        "New client connected from {} as {} (p{}, c{}, k{}{}).",
+        identity.peer,
+        Shown(&identity.client_id),
+        match connect.version {
+            Version::V31 => 1,
+            Version::V311 => 2,
+            Version::V5 => 5,
+        },
+        u8::from(connect.clean_start),
+        connect.keep_alive,
+        shown_user(identity),
+    );
 }
