@@ -1,8 +1,8 @@
 //! Command lines of the programs.
 //!
 //! Owns: the shape of an option table and what is made from it. Each program keeps one const
-//! table of [`Opt`]; the parser and the text of `--help` come from it, and a test holds the
-//! manual page against it, so that the three never part.
+//! table of [`Opt`]; the parser comes from it, and so does the text of `--help` where a program has
+//! none of its own. Tests hold that and the manual page against it, so that the three never part.
 //!
 //! Never prints and never exits; a [`Usage`] error is one line that says what to do.
 

@@ -1,8 +1,9 @@
 //! An MQTT 3.1, 3.1.1 and 5.0 broker for small machines, as a library.
 //!
-//! One thread, one poll, no async runtime. The protocol is a core without input or output
-//! ([`broker`]) that is told the time and everything that happens and says what it wants;
-//! [`server`] is the only floor with sockets and a clock.
+//! One thread, one poll, no async runtime; helper threads only for what would hold up the loop:
+//! hashing passwords, and waiting for the medium. The protocol is a core without input or output
+//! ([`broker`]) that is told the time and everything that happens and says what it wants; only
+//! the floor of [`server`] and [`program`] has sockets and a clock.
 //!
 //! # Run a broker
 //!
@@ -47,19 +48,20 @@
 //! ```text
 //! server  program                      sockets, signals, the clock
 //! broker  client  transport            the protocol; told the time, told everything
-//! auth  config                         who may come in; what the operator decides
+//!   beside them  auth  config  cli     who may come in; what the operator decides
 //! router                               who gets what
 //! session  persistence                 what is kept for a client; what must outlive the process
 //! message                              what waits in queues and windows
 //! topic_matcher                        topics, filters, trees
 //! codec                                bytes <-> packets
-//! time stamp rng map few crowd metrics network cli   numbers, tables, small things
+//! time stamp rng map few crowd metrics network   numbers, tables, small things
 //! ```
 //!
 //! # How a PUBLISH travels
 //!
-//! 1. `server::hub` reads the socket into the one buffer of the loop; [`codec::Decoder`] yields
-//!    the PUBLISH as a view into it.
+//! 1. `server::hub` reads the socket into the one buffer of the loop; if there is a
+//!    [`transport::Stream`] below (PROXY, TLS, WebSocket), it opens what was read in place;
+//!    [`codec::Decoder`] yields the PUBLISH as a view into it.
 //! 2. [`broker::Broker::handle`] checks it, finds who gets it (the publisher's last topic, or
 //!    [`router::Router::matches`]) and, session by session, decides: now, later or not. What must
 //!    be kept is copied once, into an `Rc<Message>`.

@@ -5,7 +5,8 @@
 //! and return `Result<(), Fault>`; one function turns a fault into what the peer sees.
 //!
 //! ```text
-//! handle - connect.rs     CONNECT: who is let in
+//! handle - door.rs        connections before and below their packets
+//!        - connect.rs     CONNECT: who is let in
 //!        - judge.rs       verdicts, AUTH
 //!        - entry.rs       what a CONNECT must be like
 //!        - welcome.rs     the terms of a connection, CONNACK
@@ -29,8 +30,8 @@
 //!        - subscribe.rs   SUBSCRIBE, UNSUBSCRIBE
 //!        - fault.rs       what a peer does that ends its connection, and how it ends
 //!        - expire.rs      what happens because time has passed
-//!        - sys           what the broker itself publishes: numbers, who is there
-//!        - process.rs     storage that is behind, the end of the process
+//!        - sys/           what the broker itself publishes: numbers, who is there
+//!        - process.rs     another configuration, storage that is behind, the end of the process
 //! ```
 //!
 //! Durable state changes only through `Store`; each change of a session that outlives its

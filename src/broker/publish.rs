@@ -1,8 +1,8 @@
 //! PUBLISH and PUBREL from a client; messages that do not come from a connection.
 //!
-//! Owns: what a publisher may do, its aliases, its receive quota. QoS 2 is routed at the first
-//! PUBLISH and keeps only the packet identifier, so nothing is acknowledged and dropped later for
-//! want of room (method A of 4.3.3).
+//! Owns: what a publisher may do, its receive quota. QoS 2 is routed at the first PUBLISH and keeps
+//! only the packet identifier, so nothing is acknowledged and dropped later for want of room
+//! (method A of 4.3.3).
 //!
 //! Never decides who gets a message: the router does.
 

@@ -1,8 +1,8 @@
 //! The other end of the protocol: a client without a socket.
 //!
 //! A [`Client`] is told what happened ([`Event`]) and says what is to be done ([`Effect`]), like
-//! the broker, for MQTT 3.1, 3.1.1 and 5.0. The client programs run it on a socket, bridges beside
-//! the broker, the simulator in virtual time.
+//! the broker, for MQTT 3.1, 3.1.1 and 5.0. The client programs run it on a socket, the
+//! simulator in virtual time.
 //!
 //! ```text
 //!            Connected            CONNACK

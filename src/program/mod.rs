@@ -1,8 +1,8 @@
-//! What the two client programs share.
+//! What the two client programs share, and [`mqtt-passwd`](passwd).
 //!
-//! Owns: their option tables and what is read from them ([`Settings`]), the loop that runs a
-//! [`Client`](crate::client::Client) over one socket ([`run`]), exit codes, and the formats in
-//! which messages are written. What a program does with messages is its [`Role`].
+//! Owns: the option tables of the clients and what is read from them ([`Settings`]), the loop that
+//! runs a [`Client`](crate::client::Client) over one socket ([`run`]), exit codes, and the formats
+//! in which messages are written. What a program does with messages is its [`Role`].
 //!
 //! One thread, one `poll` over socket, standard input and signals; nothing is read from standard
 //! input while the connection has no room for it, so a stream of any length takes bounded memory.

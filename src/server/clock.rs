@@ -1,8 +1,8 @@
-//! The only clock of the library.
+//! The clock of a server.
 //!
 //! Owns: the wall clock at the start, or the time of the store if that goes before, and the
-//! monotonic time since. Everything below is told the
-//! time; it never goes backwards, whatever somebody does to the wall clock meanwhile.
+//! monotonic time since. Everything below is told the time; it never goes backwards, whatever
+//! somebody does to the wall clock meanwhile.
 //!
 //! Never sleeps.
 

@@ -1,8 +1,8 @@
 //! The helper thread for passwords.
 //!
 //! Owns: the thread, which examines one applicant at a time and wakes the loop when it has an
-//! answer. It is started by the first question that needs it; a broker without such questions is
-//! one thread.
+//! answer. It is started by the first question that needs it; a broker without such questions has
+//! none.
 //!
 //! Never decides what is asked, nor in which order.
 

@@ -1,11 +1,14 @@
-//! Between packets and a socket: what waits to be sent to one peer, and in which order it may.
+//! Between packets and a socket: what waits to be sent to one peer, and in which order it may;
+//! and what else lies there.
 //!
-//! Owns: [`Output`], the two lanes and their gate; the [`Pool`] its buffers come from. Reading
-//! needs nothing of the kind: bytes go from the loop's one read buffer to the connection's
-//! decoder, and an idle connection owns no buffer in either direction.
+//! Owns: [`Output`], the two lanes and their gate; the [`Pool`] its buffers come from; [`Stream`],
+//! the byte machines of a connection that has any (PROXY header, TLS, WebSocket), and the ways in
+//! and out that they are made by, [`Gateway`] and [`Exit`]. Reading needs no lanes: bytes go from
+//! the loop's one read buffer, through the machines if there are any, to the connection's decoder,
+//! and an idle connection owns no buffer in either direction.
 //!
-//! Never opens, polls or closes a socket (that is `server`) and never decides what is sent (that
-//! is `broker`).
+//! Never opens, polls or closes a socket (that is `server` and `program`), never opens a file, and
+//! never decides what is sent (that is `broker`).
 
 #[cfg(not(all(feature = "tls", feature = "websocket")))]
 mod absent;
