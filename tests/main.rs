@@ -1,4 +1,5 @@
-//! The one integration-test binary: everything that drives the real broker from outside.
+//! The one integration-test binary: what drives the real broker from outside or its core in virtual
+//! time, and what looks at the source itself.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one thing among many")]
 
 #[cfg(test)]
