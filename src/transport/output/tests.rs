@@ -381,6 +381,6 @@ fn a_large_payload_is_shared() {
     let content = Content { parts: message.parts(), message: Some(&message), is_shared: true };
     desk.output.deliver(&mut desk.pool, &content, &label, (NOW, NOW), &desk.gauge);
     assert_eq!(Rc::strong_count(&message), 2);
-    assert_eq!(desk.received(), [String::from_utf8(payload.clone()).unwrap()]);
+    assert_eq!(desk.received(), [String::from_utf8(payload).unwrap()]);
     assert_eq!(Rc::strong_count(&message), 1);
 }
