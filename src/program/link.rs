@@ -115,7 +115,12 @@ impl Link {
             }
         };
         let bytes = &mut buffer[..count];
-        let Some(stream) = &mut self.stream else { return Read::Bytes(bytes) };
+        let Some(stream) = &mut self.stream else {
+            return match bytes {
+                [0x15, 3, ..] if self.packets == 0 => Read::Fault(WANTS_TLS.into()),
+                bytes => Read::Bytes(bytes),
+            };
+        };
         let opened = stream.open(bytes, machines);
         match opened.fault {
             Some(what) => Read::Fault(what),
@@ -125,14 +130,14 @@ impl Link {
     }
 
     /// Writes the rest, says that nothing follows and waits for the server to do the same, so
-    /// that no reset overtakes what was written; for no longer than `patience`, twice.
+    /// that no reset overtakes what was written; for no longer than `patience`, three times. With
+    /// TLS or WebSocket it waits for the server first.
     ///
     /// An error says that something written may not have arrived; that the server does not close
     /// in time is none.
     pub(super) fn close(mut self, patience: Duration) -> io::Result<()> {
-        let late = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
         match self.farewell(patience) {
-            Err(error) if late.contains(&error.kind()) && self.output.is_empty() => Ok(()),
+            Err(error) if LATE.contains(&error.kind()) && self.output.is_empty() => Ok(()),
             outcome => outcome,
         }
     }
@@ -142,12 +147,20 @@ impl Link {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         self.transport.block(patience)?;
+        let is_online = self.online.is_some();
         let Self { transport, stream, machines, output, .. } = self;
         match stream {
             None => transport.write_all(output)?,
             Some(stream) if stream.is_established() => {
                 stream.sealing(transport, machines).write_all(output)?;
+                output.clear();
+                let is_done = is_online && has_closed(transport, stream, machines)?;
                 stream.close();
+                if is_done {
+                    // Whoever has gone does not hear it.
+                    let _ = stream.sealing(transport, machines).drain();
+                    return Ok(());
+                }
                 stream.sealing(transport, machines).drain()?;
             }
             Some(_) => {}
@@ -179,6 +192,31 @@ pub(super) enum Read<'b> {
     Fault(String),
 }
 
+/// Waits until the server closes; false if it is late. It closes once it has read DISCONNECT, and
+/// many read no further: what came behind it would have the connection end with a reset, which
+/// looks like a loss.
+fn has_closed(
+    transport: &mut Transport,
+    stream: &mut Stream,
+    machines: &mut Scratch,
+) -> io::Result<bool> {
+    let mut rest = [0; 4096];
+    for _ in 0..REST {
+        match transport.read(&mut rest) {
+            Ok(0) => return Ok(true),
+            Ok(count) => {
+                let opened = stream.open(&mut rest[..count], machines);
+                if opened.is_closed || opened.fault.is_some() {
+                    return Ok(true);
+                }
+            }
+            Err(error) if LATE.contains(&error.kind()) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
 /// Writes until all is taken or no more is.
 fn write(socket: &mut impl Write, output: &mut BytesMut) -> io::Result<()> {
     while !output.is_empty() {
@@ -206,6 +244,9 @@ impl AsFd for Link {
 pub(super) const LIMITS: crate::codec::Limits =
     crate::codec::Limits { packet: PACKET_MAX, connect: PACKET_MAX };
 
+/// What a record that begins as an alert of TLS says of the server.
+const WANTS_TLS: &str = "it speaks TLS: --cafile FILE says whom to trust, or --tls-use-os-certs";
+
 /// A connection that lives longer has been of use.
 const FRUITLESS_MS: u64 = 10_000;
 
@@ -214,6 +255,9 @@ const ROOM: usize = 64 * 1024;
 
 /// An empty output buffer of more bytes than this is given back.
 const KEPT: usize = 256 * 1024;
+
+/// What the other end is told by that has not done something in time.
+const LATE: [io::ErrorKind; 2] = [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut];
 
 /// So many reads are made of what a server sends after it was left.
 const REST: usize = 1024;

@@ -35,7 +35,8 @@ impl Server {
     /// Which options decide it, as the beginning of a sentence.
     pub(super) const fn options(&self) -> &'static str {
         match self {
-            Self::Port { .. } => "-h and -p say",
+            Self::Port { bind: Some(_), .. } => "-A says from where, -h and -p say",
+            Self::Port { bind: None, .. } => "-h and -p say",
             Self::Unix(_) => "--unix says",
         }
     }

@@ -122,9 +122,11 @@ pub fn serve(command: CommandLine, reading: Reading) -> Result<(), Failure> {
         server.reloader =
             Some(Reloader::new(command, logger, owner, (config, listeners), (authority, secret)));
     }
-    let bound = server.bind().map_err(|error| give_up(&log, error))?;
+    let mut bound = server.bind().map_err(|error| give_up(&log, error))?;
     announce(&bound, is_local_only, is_open);
     process.enter().map_err(|error| give_up(&log, error))?;
+    bound.open_store().map_err(|error| give_up(&log, error))?;
+    process.detach().map_err(|error| give_up(&log, error))?;
     info!("mqtt-broker version {} running", env!("CARGO_PKG_VERSION"));
     let end = bound.run().map_err(|error| give_up(&log, error));
     drop(process);

@@ -62,6 +62,7 @@ use question::Asking;
 pub use question::Question;
 use reload::Reloader;
 use signals::Signals;
+use storage::Opened;
 pub use storage::Persistence;
 
 /// A broker that is configured and does not listen yet.
@@ -112,6 +113,7 @@ pub struct BoundServer {
     signals: Option<Signals>,
     logger: Option<log::Logger>,
     reloader: Option<Reloader>,
+    store: Option<Opened>,
 }
 
 /// Stops a server, from any thread.
@@ -302,6 +304,7 @@ impl Server {
             signals,
             logger,
             reloader,
+            store: None,
         })
     }
 
@@ -336,11 +339,23 @@ impl BoundServer {
         Handle { stop: Arc::clone(&self.stop) }
     }
 
+    /// Opens the store that the configuration names, if it names one and that is not done yet;
+    /// [`run`](Self::run) does it otherwise. No thread is started.
+    ///
+    /// # Errors
+    /// What is wrong with the store and what to do about it.
+    pub fn open_store(&mut self) -> io::Result<()> {
+        if let (None, Some(persistence)) = (&self.store, &self.config.persistence) {
+            self.store = Some(Opened::open(persistence)?);
+        }
+        Ok(())
+    }
+
     /// Serves until it is stopped: by a [`Handle`], or by SIGTERM or SIGINT if the configuration
     /// says so. Raises the process's soft limit of open files to the hard one.
     ///
     /// # Errors
-    /// If the system's poll fails.
+    /// As of [`open_store`](Self::open_store), and if the system's poll fails.
     pub fn run(self) -> io::Result<()> {
         run::run(self)
     }

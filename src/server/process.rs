@@ -4,7 +4,8 @@
 //! Process::prepare    who it will be, pid file locked     as root, so that everything can be had
 //! open the log, listen
 //! Process::enter      rights of root given up             from here on as nobody in particular
-//!                     into the background                 the shell gets its prompt: all worked
+//! open the store
+//! Process::detach     into the background                 the shell gets its prompt: all worked
 //!                     pid file written                    the number is known only now
 //! ```
 //!
@@ -66,12 +67,12 @@ impl Process {
         self.account.as_ref().map(Account::owner)
     }
 
-    /// Gives up the rights of root and goes into the background, as far as the settings say so.
-    /// To be called before there is a second thread.
+    /// Gives up the rights of root, as far as the settings say so. To be called before there is a
+    /// second thread.
     ///
     /// # Errors
     /// A sentence, if the system does not allow it; nothing is served then.
-    pub fn enter(&mut self) -> Result<(), String> {
+    pub fn enter(&self) -> Result<(), String> {
         if let Some(account) = &self.account {
             let name = account.name();
             account.assume().map_err(|error| {
@@ -81,6 +82,15 @@ impl Process {
             })?;
             info!("Running as user {name}");
         }
+        Ok(())
+    }
+
+    /// Goes into the background, if the settings say so, and writes the number of the process. To
+    /// be called before there is a second thread.
+    ///
+    /// # Errors
+    /// A sentence, if the system does not allow it; nothing is served then.
+    pub fn detach(&mut self) -> Result<(), String> {
         if self.is_daemon {
             background().map_err(|error| format!("cannot go into the background: {error}"))?;
         }

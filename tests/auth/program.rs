@@ -99,6 +99,7 @@ fn what_makes_no_sense_changes_nothing() {
         (&["-I", "0", "-b", &good, "a", "p"], 1, "from 1 to 1000000"),
         (&["-H", "argon2id", "-I", "17", "-b", &good, "a", "p"], 1, "from 1 to 16"),
         (&["-D", "-U", &good], 1, "one of -D, -U and --check"),
+        (&["-D", &good, "b"], 1, "there is no user 'b'"),
         (&["-D", "-c", &good, "a"], 1, "--create has no meaning with -D"),
         (&["-b", "/nonexistent/f", "a", "p"], 74, "-c creates it"),
         (&["-c", "-b", "/nonexistent/f", "a", "p"], 74, "/nonexistent/f"),

@@ -1,8 +1,14 @@
 //! Usage errors, refusals, and servers that are none: one line and a status that tells them apart.
 
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mqtt_broker::transport::{Gateway, Scratch, WebAcceptor, WebRules};
 
 use super::tools::{Address, CONSUMER, PRODUCER, Run, Script, at, feed, run, serve};
+use crate::harness::raw::PATIENCE;
 
 /// Runs a program against a server that follows `scripts`.
 #[track_caller]
@@ -78,6 +84,9 @@ fn unreachable_has_a_status_of_its_own() {
     for (program, arguments) in [(PRODUCER, ["t", "m"]), (CONSUMER, ["t", "u"])] {
         let outcome = run(program, &at(&address, &arguments));
         assert!(outcome.failed(69).contains("cannot connect"));
+        // An address that no machine has.
+        let outcome = run(program, &at(&address, &["-A", "192.0.2.1", "t", "m"]));
+        assert!(outcome.failed(69).contains("; -A says from where, -h and -p say where it is"));
         let outcome = run(program, &at(&address, &["--quiet", "t", "m"]));
         assert_eq!((outcome.code, outcome.stderr.len()), (Some(69), 0), "quiet");
     }
@@ -129,6 +138,10 @@ fn refused_subscriptions_and_messages_give_their_code() {
 fn what_is_no_server_is_told_apart() {
     let (outcome, _) = against(&[&[&[]]], PRODUCER, &["t", "m"]);
     assert!(outcome.failed(69).contains("closed the connection"));
+    // An alert: what came was no ClientHello.
+    let tls: &[Script] = &[&[b"\x15\x03\x03\x00\x02\x02\x0a"]];
+    let (outcome, _) = against(tls, PRODUCER, &["t", "m"]);
+    assert!(outcome.failed(69).contains("it speaks TLS: --cafile FILE"));
     let (outcome, _) = against(&[&[b"HTTP/1.1 400 Bad Request\r\n"]], PRODUCER, &["t", "m"]);
     assert!(outcome.failed(76).contains("is it an MQTT server?"));
 }
@@ -196,4 +209,37 @@ fn a_signal_is_a_goodbye() {
     assert!(status.success());
     consumer.end().fine();
     assert_eq!(server.join().unwrap(), [[0x10, 0x82, 0xe0]], "it left with a DISCONNECT");
+}
+
+/// A server that has read a DISCONNECT closes and reads no more: what came behind it would have the
+/// connection end with a reset, as if the message before it had been lost.
+#[test]
+fn nothing_follows_a_disconnect_before_the_server_has_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = Address::from(listener.local_addr().unwrap());
+    let producer = Run::start(PRODUCER, &at(&address, &["--ws", "t", "m"]));
+    let (mut socket, _) = listener.accept().unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let web = WebAcceptor::new(WebRules::default()).unwrap();
+    let gateway = Arc::new(Gateway { web: Some(web), ..Gateway::default() });
+    let (mut stream, mut machines) = (gateway.stream(None).unwrap(), Scratch::default());
+    let (mut plain, mut buffer, mut is_accepted) = (Vec::new(), [0; 4096], false);
+    while !plain.ends_with(b"\xe0\x00") {
+        let count = socket.read(&mut buffer).unwrap();
+        let opened = stream.open(&mut buffer[..count], &mut machines);
+        assert!(count > 0 && !opened.is_closed, "{:?}", opened.fault);
+        plain.extend(opened.plain);
+        stream.sealing(&mut socket, &mut machines).drain().unwrap();
+        if !plain.is_empty() && !is_accepted {
+            let mut sealing = stream.sealing(&mut socket, &mut machines);
+            sealing.write_all(b"\x20\x02\x00\x00").unwrap();
+            sealing.drain().unwrap();
+            is_accepted = true;
+        }
+    }
+    socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let late = socket.read(&mut buffer).map_err(|error| error.kind());
+    assert_eq!(late, Err(io::ErrorKind::WouldBlock));
+    drop(socket);
+    assert_eq!(producer.end().fine(), "");
 }

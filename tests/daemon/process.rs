@@ -78,6 +78,23 @@ fn a_daemon_that_cannot_start_says_so() {
     assert!(directory.read("log").contains("Error: cannot listen on 127.0.0.1"));
 }
 
+/// Nor does it say that it runs if it does not.
+#[test]
+fn a_daemon_without_its_store_says_so() {
+    let directory = Directory::new();
+    let configuration = "listener 0 127.0.0.1\nlog_dest file DIR/log\nuser root\npersistence true\n\
+                         persistence_location DIR/none\n";
+    let output = directory.command(configuration).arg("-d").output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(
+        said.contains("cannot use the store") && said.contains("persistence_location"),
+        "{said}"
+    );
+    let log = directory.read("log");
+    assert!(log.contains("Error: cannot use the store") && !log.contains("running"), "{log}");
+}
+
 #[test]
 fn it_becomes_who_it_is_told_to_be() {
     let directory = Directory::new();

@@ -34,7 +34,7 @@ use super::hub::{Hub, Readiness};
 use super::listen::{self, Entrance, Opener};
 use super::lookout::Lookout;
 use super::reload::Reloader;
-use super::storage::{Keeping, Opened};
+use super::storage::Keeping;
 use super::stream::ClientSocket;
 use super::worker::Wake;
 use super::{
@@ -75,9 +75,10 @@ struct Bounds {
     listeners: Vec<usize>,
 }
 
-pub(super) fn run(server: BoundServer) -> io::Result<()> {
+pub(super) fn run(mut server: BoundServer) -> io::Result<()> {
+    server.open_store()?;
     let BoundServer { mut config, authority, asking, doors, opener, mut poll, stop, .. } = server;
-    let BoundServer { mut signals, logger, reloader, .. } = server;
+    let BoundServer { mut signals, logger, reloader, store, .. } = server;
     listen::raise_file_limit();
     if let Some(signals) = &mut signals {
         signals.register(poll.registry(), SIGNALS)?;
@@ -98,8 +99,7 @@ pub(super) fn run(server: BoundServer) -> io::Result<()> {
     let hub = Hub::new(options, authority, keeping, seed);
     let mut hub = hub.with_judge(Box::new(court));
     hub.limit_addresses(bounds.address);
-    if let Some(persistence) = &config.persistence {
-        let opened = Opened::open(persistence)?;
+    if let Some(opened) = store {
         clock.set(opened.load(clock.now(), &mut hub, Arc::clone(&stop))?);
     }
     let mut running = Running {
