@@ -65,13 +65,20 @@ impl Passwords {
     /// such user; nothing if there is no user at all.
     #[must_use]
     pub fn find_or_decoy(&self, name: &str, secret: &[u8]) -> Option<&Hash> {
-        self.find(name).or_else(|| {
-            let mark = hmac_sha256(secret, &[b"decoy", name.as_bytes()]);
-            let number = u64::from_le_bytes(mark[..8].try_into().expect("eight bytes"));
-            let len = self.users.len() as u64;
-            let place = number.checked_rem(len).and_then(|place| usize::try_from(place).ok())?;
-            Some(&self.users[place].1)
-        })
+        self.find(name).or_else(|| Some(&self.users[self.decoy(name, secret)?].1))
+    }
+
+    /// Whose keys of SCRAM look like those a name that has none might have: always the same ones.
+    pub(super) fn scram_decoy(&self, name: &str, secret: &[u8]) -> Option<&Hash> {
+        let (before, after) = self.users.split_at(self.decoy(name, secret)?);
+        after.iter().chain(before).map(|(_, hash)| hash).find(|hash| hash.keys().is_some())
+    }
+
+    /// Who stands in for a name that is not there.
+    fn decoy(&self, name: &str, secret: &[u8]) -> Option<usize> {
+        let mark = hmac_sha256(secret, &[b"decoy", name.as_bytes()]);
+        let number = u64::from_le_bytes(mark[..8].try_into().expect("eight bytes"));
+        number.checked_rem(self.users.len() as u64).and_then(|place| usize::try_from(place).ok())
     }
 
     /// Whether this is the password of that user.

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::hash::{SCRAM_ITERATIONS_MIN, Scheme, hmac_sha256};
+use super::hash::{Hash, SCRAM_ITERATIONS_MIN, Scheme, hmac_sha256};
 use super::password::Passwords;
 use crate::codec::ReasonCode;
 use crate::session::{Denial, Verdict};
@@ -112,15 +112,23 @@ pub(super) fn begin(
     let hash = passwords.find(&first.user).filter(|hash| hash.keys().is_some());
     let (salt, iterations) = match hash.map(|hash| (hash.salt.as_ref(), hash.scheme)) {
         Some((salt, Scheme::Scram { iterations })) => (STANDARD.encode(salt), iterations),
-        _ => {
-            let salt = hmac_sha256(secret, &[b"salt", first.user.as_bytes()]);
-            (STANDARD.encode(&salt[..16]), SCRAM_ITERATIONS_MIN)
-        }
+        _ => made_up(passwords, secret, &first.user),
     };
     let own = STANDARD.encode(nonce);
     let answer = format!("r={}{own},s={salt},i={iterations}", first.nonce);
     let memo = format!("{whole}\n{answer}").into_boxed_str();
     (Verdict::Continue(Bytes::from(answer)), Some(memo))
+}
+
+/// What a name is asked for that has no keys: of the same look as what others are asked for.
+fn made_up(passwords: &Passwords, secret: &[u8], user: &str) -> (String, u32) {
+    let (len, iterations) = match passwords.scram_decoy(user, secret) {
+        Some(Hash { salt, scheme: Scheme::Scram { iterations }, .. }) => (salt.len(), *iterations),
+        _ => (16, SCRAM_ITERATIONS_MIN),
+    };
+    let half = |which: &[u8]| hmac_sha256(secret, &[which, user.as_bytes()]);
+    let salt = [half(b"salt"), half(b"more salt")].concat();
+    (STANDARD.encode(&salt[..len.min(salt.len())]), iterations)
 }
 
 /// Answers the last message.
@@ -164,7 +172,6 @@ fn prove(passwords: &Passwords, memo: &str, data: &[u8]) -> Result<(String, Byte
 
 #[cfg(test)]
 mod tests {
-    use super::super::hash::Hash;
     use super::*;
 
     /// The user of RFC 7677, 3.
@@ -229,6 +236,45 @@ mod tests {
         assert_ne!(ask("somebody").0, answer);
         let last = "c=biws,r=abcAQEBAQEBAQEBAQEBAQEBAQEB,p=".to_owned() + &STANDARD.encode([0; 32]);
         assert_eq!(refused(&finish(&passwords(), &memo, last.as_bytes())), "unknown user");
+    }
+
+    /// Salts and rounds as long and as many as others have, or they tell who is not there.
+    #[test]
+    fn what_a_name_that_is_not_there_is_asked_for_looks_like_the_rest() {
+        let looks = |passwords: &Passwords, name: &str| {
+            let first = format!("n,,n={name},r=abc");
+            let (Verdict::Continue(data), _) =
+                begin(passwords, b"secret", &[1; 18], first.as_bytes())
+            else {
+                panic!("{name}")
+            };
+            let text = String::from_utf8(data.to_vec()).unwrap();
+            let salt = text.split(",s=").nth(1).unwrap().split(',').next().unwrap();
+            let len = STANDARD.decode(salt).unwrap().len();
+            (len, text.rsplit("i=").next().unwrap().parse::<u32>().unwrap())
+        };
+        let file = |kinds: &[(usize, u32)]| {
+            let mut file = String::new();
+            for (number, &(len, iterations)) in kinds.iter().enumerate() {
+                let scheme =
+                    if iterations == 0 { Scheme::Sha512 } else { Scheme::Scram { iterations } };
+                let line = Hash::make(scheme, b"secret", &vec![7; len]).line();
+                file.push_str(&format!("user{number}:{line}\n"));
+            }
+            Passwords::parse("pw", file.as_bytes()).unwrap()
+        };
+        let passwords = file(&[(12, 5000), (12, 0)]);
+        assert_eq!(looks(&passwords, "user0"), (12, 5000));
+        for name in ["user1", "nobody", "somebody", "anybody"] {
+            assert_eq!(looks(&passwords, name), (12, 5000), "{name}");
+        }
+        let kinds = [(12, 5000), (64, 4096), (20, 6000)];
+        let passwords = file(&kinds);
+        let mut seen: Vec<(usize, u32)> =
+            (0..50).map(|number| looks(&passwords, &format!("nobody{number}"))).collect();
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen, [(12, 5000), (20, 6000), (64, 4096)]);
     }
 
     #[test]

@@ -78,6 +78,10 @@ pub(super) mod tls {
             match *self {}
         }
 
+        pub(in super::super) fn is_left(&self) -> bool {
+            match *self {}
+        }
+
         pub(in super::super) fn is_handshaking(&self) -> bool {
             match *self {}
         }

@@ -132,6 +132,12 @@ impl Stream {
         !self.pending.is_empty()
     }
 
+    /// Whether the peer has closed TLS as it should and waits for the same.
+    #[must_use]
+    pub fn owes_goodbye(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_left())
+    }
+
     /// Where the peer is, as far as is known.
     #[must_use]
     pub const fn address(&self) -> Option<SocketAddr> {

@@ -81,6 +81,22 @@ fn more_than_our_receive_maximum_ends_the_connection() {
     world.end();
 }
 
+/// They cannot be told of it: what they have open costs identifiers only.
+#[test]
+fn a_3_x_client_may_have_more_on_their_way_than_our_receive_maximum() {
+    let mut world = World::with(|options| options.receive_maximum = 2);
+    world.connect(v3("a"));
+    world.subscribe("a", "t", 0);
+    world.connect(v3("b"));
+    for packet_id in 1..=4 {
+        let publish = message("t", "x").exactly_once(super::words::id(packet_id));
+        world.send("b", &Packet::Publish(publish));
+    }
+    assert_eq!(world.heard("b"), ["pubrec #1", "pubrec #2", "pubrec #3", "pubrec #4"]);
+    assert_eq!(world.heard("a"), ["t=x"; 4], "passed on when it came");
+    world.end();
+}
+
 /// A reader that stops fills its room, then its queue; when it reads again all comes in order.
 #[test]
 fn what_finds_no_room_waits_and_loses_nothing() {

@@ -232,9 +232,11 @@ impl<S: Socket, D: Disk> Hub<S, D> {
             self.leaving.push_back((now.plus_ms(LEAVE_MS), conn));
             self.tell_closed(now, conn, end);
         }
-        // A peer that has closed one direction only still gets what waits for it.
+        // A peer that has closed one direction only still gets what waits for it, and a goodbye.
         let Some(connection) = self.connection(conn) else { return };
-        if end == End::Broken || connection.phase == Phase::Shut || connection.is_drained() {
+        let is_done = connection.is_drained()
+            && connection.stream.as_ref().is_none_or(|stream| !stream.owes_goodbye());
+        if end == End::Broken || connection.phase == Phase::Shut || is_done {
             self.kill(conn.slot);
         } else {
             self.list(conn.slot);

@@ -47,6 +47,8 @@ pub(super) struct Tls {
     partial: Vec<u8>,
     /// Nothing has been read yet.
     is_new: bool,
+    /// The peer has closed its side.
+    is_left: bool,
     /// The connection has failed, or was closed from this side.
     is_over: bool,
 }
@@ -111,7 +113,7 @@ impl Tls {
     }
 
     const fn new(end: End) -> Self {
-        Self { end, partial: Vec::new(), is_new: true, is_over: false }
+        Self { end, partial: Vec::new(), is_new: true, is_left: false, is_over: false }
     }
 
     fn state(&self) -> &CommonState {
@@ -129,6 +131,11 @@ impl Tls {
     /// Whether nothing was read yet.
     pub(super) const fn is_new(&self) -> bool {
         self.is_new
+    }
+
+    /// Whether the peer has said goodbye, and waits for ours.
+    pub(super) const fn is_left(&self) -> bool {
+        self.is_left && !self.is_over
     }
 
     /// Bytes it holds on to beyond the size of a connection that idles.
@@ -165,7 +172,10 @@ impl Tls {
         };
         let rest = if kept.is_empty() { &bytes[used..] } else { &kept[used..] };
         match outcome {
-            Ok(true) => Opened { is_closed: true, fault: None },
+            Ok(true) => {
+                self.is_left = true;
+                Opened { is_closed: true, fault: None }
+            }
             Ok(false) if rest.len() > PARTIAL_MAX => self.fail(Fault("TLS: too long".into())),
             Ok(false) => {
                 if !rest.is_empty() {

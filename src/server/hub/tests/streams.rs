@@ -279,14 +279,16 @@ fn a_slow_reader_holds_a_bounded_number_of_sealed_bytes() {
 }
 
 #[test]
-fn goodbyes_of_clients_are_heard() {
+fn goodbyes_of_clients_are_heard_and_answered() {
     let keys = Keys::new();
     for mix in MIXES.into_iter().filter(|mix| mix.tls || mix.web) {
         let mut world = World::new();
         let mut far = keys.far(&mut world, mix, usize::MAX);
         far.connect(&mut world);
         far.stream.as_mut().unwrap().close();
-        far.exchange(&mut world);
+        far.push(&mut world, &[]);
+        world.settle();
+        assert!(!far.near.wire.borrow().from_server.is_empty(), "{mix:?}: a goodbye comes back");
         assert!(far.near.is_dropped(), "{mix:?}");
         world.finish();
     }
