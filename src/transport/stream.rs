@@ -221,8 +221,8 @@ impl Stream {
             }
         }
         opened.plain = bytes;
-        opened.introduction = self.introduce();
         self.is_over |= opened.fault.is_some();
+        opened.introduction = self.introduce();
         opened
     }
 
@@ -247,9 +247,9 @@ impl Stream {
         }
     }
 
-    /// Says once who the peer is, when all is known.
+    /// Says once who the peer is, when all is known that will be.
     fn introduce(&mut self) -> Option<Introduction> {
-        if self.is_introduced || !self.is_established() {
+        if self.is_introduced || !(self.is_established() || self.is_over) {
             return None;
         }
         self.is_introduced = true;

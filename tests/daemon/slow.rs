@@ -164,6 +164,18 @@ fn a_handshake_is_no_connect() {
     assert!(line.contains("[192.0.2.9:4711]"), "{line}");
 }
 
+/// Before the first packet, too, it is the client that is blamed and not the proxy.
+#[test]
+fn what_is_wrong_behind_a_proxy_is_told_of_the_client() {
+    let house = House::new("");
+    for (bytes, what) in [(CONNECT_V311, "speaks plain MQTT"), (REQUEST, "speaks HTTP")] {
+        let mut stream = TcpStream::connect(house.all).unwrap();
+        stream.write_all(&[HEADER, bytes].concat()).unwrap();
+        let line = house.daemon.line_with("Client <unknown>");
+        assert!(line.contains("[192.0.2.9:4711] disconnected: ") && line.contains(what), "{line}");
+    }
+}
+
 /// For another client than that of `CONNECT_V311`.
 const CONNECT_V31: &[u8] = b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x00\x00\x01o";
 

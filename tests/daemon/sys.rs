@@ -226,11 +226,7 @@ fn subscriptions_are_logged_some_at_a_time() {
     let address = daemon.address();
     let mut client = connected(address, CONNECT_V311);
     for n in 0..1000 {
-        let packet = format!("\x00\x01\x00\x06f/{n:04}\x00");
-        client.write_all(b"\x82\x0b").unwrap();
-        client.write_all(packet.as_bytes()).unwrap();
-        let mut answer = [0; 5];
-        client.read_exact(&mut answer).unwrap();
+        subscribe(&mut client, &format!("f/{n:04}"));
     }
     daemon.signal("USR2");
     daemon.line_with("Subscription tree: 1000 subscriptions of 1 sessions");
