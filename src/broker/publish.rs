@@ -59,7 +59,10 @@ impl Broker {
         }
         if let Some(reason) = self.take_in(now, conn, publish, is_mounted, effects)? {
             let how = (publish.qos, publish.packet_id);
-            self.answer_publish(conn, how, reason, before, effects);
+            // What a topic retains may be what it was told to by an earlier event, which is
+            // not durable yet: a deletion of what is gone already makes no record of its own.
+            let since = if publish.retain { Seq(0) } else { before };
+            self.answer_publish(conn, how, reason, since, effects);
         }
         // Values of one topic replace each other while they wait for storage that has failed.
         let allowed = u64::from(publish.packet_id.is_none() && self.storage == Storage::Failed);

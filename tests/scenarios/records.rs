@@ -86,6 +86,32 @@ fn what_a_clean_session_is_told_waits_for_nothing_it_did_not_change() {
     world.end();
 }
 
+/// A deletion that finds nothing to delete promises what an earlier one did.
+#[test]
+fn a_retained_message_that_is_gone_already_is_gone_for_good_when_that_is_acknowledged() {
+    let mut world = World::new();
+    world.connect(v3("a"));
+    world.send("a", &Packet::Publish(message("t", "x").at_least_once(id(1)).retain(true)));
+    assert_eq!(world.heard("a"), ["puback #1"]);
+    for (number, qos) in [(2, 1), (3, 2)] {
+        world.machine.disk.is_slow = true;
+        world.send("a", &Packet::Publish(message("t", "").retain(true)));
+        let again = message("t", "").retain(true);
+        let (again, answer) = match qos {
+            1 => (again.at_least_once(id(number)), "puback"),
+            _ => (again.exactly_once(id(number)), "pubrec"),
+        };
+        world.send("a", &Packet::Publish(again));
+        assert_eq!(world.heard("a"), NOTHING, "the first deletion is not durable");
+        world.machine.disk.finish(world.machine.now);
+        world.settle(Vec::new());
+        assert_eq!(world.heard("a"), [format!("{answer} #{number}")]);
+        world.machine.disk.is_slow = false;
+        world.send("a", &Packet::Publish(message("t", "x").retain(true)));
+    }
+    world.end();
+}
+
 /// A client that was told that its old session is gone must not find it again after a crash.
 #[test]
 fn a_clean_start_rests_on_the_end_of_the_old_session() {

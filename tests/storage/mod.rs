@@ -91,6 +91,30 @@ fn what_is_no_intact_store_is_refused_and_left_alone() {
     assert!(said.contains("damaged") && said.contains("put back a copy"), "{said}");
 }
 
+/// What a link led to may come back: a new store in the place of the link would hide it for ever.
+#[test]
+fn a_link_is_followed_and_never_replaced() {
+    let directory = Directory::new();
+    let (link, real) = (directory.path("mqtt-broker.db"), directory.path("real.db"));
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let output = directory.command(&configuration(0, "")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("leads nowhere; mount what it leads to"), "{said}");
+    let is_link = || fs::symlink_metadata(&link).unwrap().is_symlink();
+    assert!(is_link() && fs::metadata(&real).is_err(), "nothing is begun");
+    fs::write(&real, "").unwrap();
+    for run in [1, 2] {
+        let (broker, address) = started(&directory, "");
+        let mut client = Link::v5(address, "a");
+        client.publish(0x33, "t", 1, b"x");
+        assert_eq!(client.packet().unwrap().0, 0x40);
+        broker.signal("TERM");
+        assert_eq!(broker.ended(), Some(0));
+        assert!(is_link() && fs::metadata(&real).unwrap().len() > 0, "run {run}");
+    }
+}
+
 #[test]
 fn what_nobody_waits_for_is_stored_at_the_end_and_when_somebody_says_so() {
     let directory = Directory::new();

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use redb::{ReadableTable, Table};
 
-use super::super::batch::{Batch, Step};
+use super::super::batch::{Batch, Span, Step};
 use super::super::layout::{
     ARRIVED_AT, BODY, COUNT, Put, RETAINED, Take, WINDOW_DELIVERY_AT, behind, message_key,
     refers_to,
@@ -36,8 +36,8 @@ pub(super) fn apply(
     newest: u64,
 ) -> Result<(u64, i64), Failure> {
     let mut changes = Changes::default();
-    for step in batch.steps() {
-        carry_out(table, batch, *step, &mut changes)?;
+    for run in batch.steps().chunk_by(|a, b| are_run(batch, *a, *b)) {
+        carry_out(table, batch, run, &mut changes)?;
     }
     for (topic, number) in batch.retained() {
         let mut key = vec![RETAINED];
@@ -50,24 +50,19 @@ pub(super) fn apply(
     settle(table, batch, &mut changes, newest)
 }
 
+/// Carries out a step, or several that are a run.
 fn carry_out(
     table: &mut State<'_>,
     batch: &Batch,
-    step: Step,
+    run: &[Step],
     changes: &mut Changes,
 ) -> Result<(), Failure> {
-    match step {
+    let Some(step) = run.first() else { return Ok(()) };
+    match *step {
         Step::Put { key, value } => put(table, batch.at(key), batch.at(value), changes),
         Step::Delete { key } => delete(table, batch.at(key), changes),
-        Step::Pop { prefix } => pop(table, batch.at(prefix), changes).map(drop),
-        Step::Move { prefix, key, order, len } => {
-            let row = pop(table, batch.at(prefix), changes)?;
-            let mut value = Vec::with_capacity(row.len() + WINDOW_DELIVERY_AT);
-            value.u64(order);
-            value.u8(0);
-            value.u32(len);
-            value.extend_from_slice(&row);
-            put(table, batch.at(key), &value, changes)
+        Step::Pop { prefix } | Step::Move { prefix, .. } => {
+            take_off(table, batch, (run, prefix), changes)
         }
         Step::Arrived { key } => {
             let row = table.get(batch.at(key)).map_err(medium)?;
@@ -109,13 +104,45 @@ fn delete(table: &mut State<'_>, key: &[u8], changes: &mut Changes) -> Result<()
     }
 }
 
-/// Takes the first row with this prefix; its value.
-fn pop(table: &mut State<'_>, prefix: &[u8], changes: &mut Changes) -> Result<Vec<u8>, Failure> {
-    let end = behind(prefix);
-    let mut rows = table.extract_from_if(prefix..end.as_slice(), |_, _| true).map_err(medium)?;
-    let (key, value) = rows.next().ok_or(MISSING)?.map_err(medium)?;
-    count(changes, key.value(), value.value(), -1)?;
-    Ok(value.value().to_vec())
+/// Whether two steps take something off the front of the same queue.
+fn are_run(batch: &Batch, a: Step, b: Step) -> bool {
+    let queue = |step| match step {
+        Step::Pop { prefix } | Step::Move { prefix, .. } => Some(batch.at(prefix)),
+        Step::Put { .. } | Step::Delete { .. } | Step::Arrived { .. } | Step::Clear { .. } => None,
+    };
+    queue(a).is_some_and(|a| queue(b) == Some(a))
+}
+
+/// Takes the first rows with this prefix, one for each step of the run. They are looked for
+/// together: when a queue drains, that is most of the work.
+fn take_off(
+    table: &mut State<'_>,
+    batch: &Batch,
+    (run, prefix): (&[Step], Span),
+    changes: &mut Changes,
+) -> Result<(), Failure> {
+    let (start, end) = (batch.at(prefix), behind(batch.at(prefix)));
+    let mut keys = Vec::with_capacity(run.len());
+    for row in table.range(start..end.as_slice()).map_err(medium)?.take(run.len()) {
+        keys.push(row.map_err(medium)?.0.value().to_vec());
+    }
+    if keys.len() < run.len() {
+        return Err(MISSING.into());
+    }
+    for (step, key) in run.iter().zip(keys) {
+        let row = table.remove(key.as_slice()).map_err(medium)?.ok_or(MISSING)?;
+        count(changes, &key, row.value(), -1)?;
+        if let Step::Move { key, order, len, .. } = *step {
+            let mut value = Vec::with_capacity(row.value().len() + WINDOW_DELIVERY_AT);
+            value.u64(order);
+            value.u8(0);
+            value.u32(len);
+            value.extend_from_slice(row.value());
+            drop(row);
+            put(table, batch.at(key), &value, changes)?;
+        }
+    }
+    Ok(())
 }
 
 /// Counts a row that comes or goes.

@@ -16,7 +16,7 @@ use super::super::layout::{
 };
 use super::super::{Change, Corrupt, GroupChange, Record};
 use super::{Failure, STATE, Store, medium};
-use crate::codec::PacketId;
+use crate::codec::{PacketId, QoS};
 use crate::message::{Delivery, Message};
 use crate::metrics::Gauge;
 use crate::time::Time;
@@ -225,6 +225,9 @@ impl Loader<'_> {
         let has_arrived = row.u8()? != 0;
         let len = row.u32()?;
         let delivery = if has_arrived { Delivery::RECEIVED } else { self.delivery(row)? };
+        if delivery.qos == QoS::AtMostOnce {
+            return Err(Corrupt { what: "an identifier for QoS 0" });
+        }
         self.window.push((order, packet_id, delivery, len, has_arrived));
         Ok(())
     }

@@ -131,6 +131,17 @@ fn everything_comes_back_in_order() {
     assert_eq!(loaded(&Store::open(bytes).unwrap()), records);
 }
 
+/// What no broker stores is refused before a window would have to take it.
+#[test]
+fn an_identifier_for_qos_0_is_damage() {
+    let mut store = Store::open(Bytes::default()).unwrap();
+    let delivery = Delivery { qos: QoS::AtMostOnce, ..delivery(&message(1, "t")) };
+    let sent = Change::Delivered { packet_id: id(1), delivery, len: 8 };
+    commit(&mut store, &[opened(1), Record::Session(1, sent)]);
+    let loaded = store.load(&Rc::new(Gauge::default()), &mut |_| Ok(()));
+    assert!(matches!(loaded, Err(Failure::Refused(_))), "{loaded:?}");
+}
+
 #[test]
 fn a_message_lives_as_long_as_something_refers_to_it() {
     let mut store = Store::open(Bytes::default()).unwrap();
@@ -160,6 +171,47 @@ fn a_message_lives_as_long_as_something_refers_to_it() {
     assert_eq!(rows(&store), before);
     commit(&mut store, &[Record::Unretained("t".into())]);
     assert_eq!(rows(&store), before - 2);
+}
+
+#[test]
+fn what_leaves_queues_together_leaves_them_as_one_by_one() {
+    let of = |number, change| Record::Session(number, change);
+    let sent = |number| Change::Sent { packet_id: id(number), len: 8 };
+    let group = |change| Record::Group(9, change);
+    let mut waiting = vec![opened(1), opened(2)];
+    for number in 1..=6 {
+        let one = message(number, "t");
+        let queued = || Change::Queued(delivery(&one));
+        waiting.extend([of(1, queued()), of(2, queued())]);
+        waiting.push(group(GroupChange::Queued(delivery(&one))));
+    }
+    let leaving = [
+        of(1, sent(1)),
+        of(1, Change::Unqueued),
+        of(1, sent(2)),
+        of(2, sent(1)),
+        of(2, Change::Settled(id(1))),
+        of(2, sent(1)),
+        of(2, sent(7)),
+        group(GroupChange::Unqueued),
+        group(GroupChange::Unqueued),
+        of(1, Change::Unqueued),
+        of(1, Change::Queued(delivery(&message(7, "t")))),
+        of(1, sent(3)),
+        of(1, sent(4)),
+        of(1, sent(5)),
+    ];
+    let mut together = Store::open(Bytes::default()).unwrap();
+    let mut apart = Store::open(Bytes::default()).unwrap();
+    commit(&mut together, &[&waiting[..], &leaving].concat());
+    commit(&mut apart, &waiting);
+    leaving.iter().for_each(|record| commit(&mut apart, std::slice::from_ref(record)));
+    assert_eq!(loaded(&together), loaded(&apart));
+    let mut batch = Batch::default();
+    let more = [of(2, Change::Unqueued), of(2, sent(8)), of(2, sent(9)), of(2, sent(10))];
+    ((together.records + 1)..).zip(&more).for_each(|(number, it)| batch.push(number, it));
+    let refused = together.commit(&batch, Stamp::default());
+    assert!(matches!(refused, Err(Failure::Refused(_))), "there are only three: {refused:?}");
 }
 
 /// Ten thousand messages come and go; a few stay, those that came last.

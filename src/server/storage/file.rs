@@ -57,8 +57,16 @@ impl StoreFile {
                 return Err(told(&path, &what));
             }
             Ok(file) if file.metadata()?.len() > 0 => file,
-            Ok(_) => return Self::begin(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Self::begin(path),
+            // Behind a symbolic link it begins where that leads.
+            Ok(_) => return Self::begin(fs::canonicalize(path)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if fs::symlink_metadata(&path).is_ok() {
+                    let what = "it is a symbolic link that leads nowhere; mount what it leads \
+                                to, or remove it to begin without";
+                    return Err(told(&path, &what));
+                }
+                return Self::begin(path);
+            }
             Err(error) => return Err(told(&path, &error)),
         };
         let mut head = [0; 16];

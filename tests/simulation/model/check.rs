@@ -133,8 +133,9 @@ impl Model {
         self.check_gate(conn, packet, after);
     }
 
-    /// What is said to a kept session rests on all records so far, what acknowledges a message on
-    /// those the message made, and a CONNACK on the end of every session there was.
+    /// What is said to a kept session rests on all records so far, and so does what acknowledges a
+    /// message that made any or that looks back; a CONNACK rests on the end of every session there
+    /// was.
     fn check_gate(&mut self, conn: ConnId, packet: &Packet, after: Seq) {
         let newest = self.seq;
         let made_records = self.seq > self.before;
@@ -150,7 +151,7 @@ impl Model {
         let expected = if is_free || is_no {
             Seq(0)
         } else if is_kept
-            || is_ack && (made_records || self.is_repeated || self.has_waited.contains(&conn))
+            || is_ack && (made_records || self.looks_back || self.has_waited.contains(&conn))
         {
             newest
         } else if matches!(packet, Packet::ConnAck(_)) {

@@ -111,9 +111,10 @@ impl Model {
     fn on_publish(&mut self, conn: ConnId, publish: &Publish, said: &[Said]) {
         let packet_id = publish.packet_id.map(|id| id.get());
         let topic = self.topic_of(conn, publish);
+        self.looks_back = publish.retain;
         let session = self.session_at(conn).expect("online");
         if publish.qos == QoS::ExactlyOnce && session.taken.contains(&packet_id.expect("QoS 2")) {
-            self.is_repeated = true;
+            self.looks_back = true;
             return self.reply(conn, format!("pubrec #{}", packet_id.expect("QoS 2")));
         }
         let client = self.links[&conn].client;

@@ -18,7 +18,7 @@ impl Model {
     pub(in super::super) fn begin(&mut self, now: Time) {
         self.now = now;
         (self.before, self.arrivals_before) = (self.seq, self.arrivals);
-        self.is_repeated = false;
+        self.looks_back = false;
         self.has_waited.clear();
         self.replaced.clear();
     }

@@ -233,8 +233,9 @@ pub(super) struct Model {
     ended: Seq,
     /// What the broker was last told of it.
     storage: Storage,
-    /// The event repeats a QoS 2 message.
-    is_repeated: bool,
+    /// The event repeats a QoS 2 message, or says what a topic retains: what is answered rests on
+    /// earlier events, too.
+    looks_back: bool,
     /// Who is acknowledged by this event what has waited.
     has_waited: BTreeSet<ConnId>,
     /// What was retained instead of what they retain.
@@ -260,7 +261,7 @@ impl Model {
             before: Seq(0),
             ended: Seq(0),
             storage: Storage::Well,
-            is_repeated: false,
+            looks_back: false,
             has_waited: BTreeSet::new(),
             replaced: Vec::new(),
         }
