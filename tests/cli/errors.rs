@@ -1,14 +1,8 @@
 //! Usage errors, refusals, and servers that are none: one line and a status that tells them apart.
 
-use std::io::{self, Read, Write};
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::time::Duration;
-
-use mqtt_broker::transport::{Gateway, Scratch, WebAcceptor, WebRules};
 
 use super::tools::{Address, CONSUMER, PRODUCER, Run, Script, at, feed, run, serve};
-use crate::harness::raw::PATIENCE;
 
 /// Runs a program against a server that follows `scripts`.
 #[track_caller]
@@ -213,8 +207,17 @@ fn a_signal_is_a_goodbye() {
 
 /// A server that has read a DISCONNECT closes and reads no more: what came behind it would have the
 /// connection end with a reset, as if the message before it had been lost.
+#[cfg(feature = "websocket")]
 #[test]
 fn nothing_follows_a_disconnect_before_the_server_has_closed() {
+    use std::io::{self, Read, Write};
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use mqtt_broker::transport::{Gateway, Scratch, WebAcceptor, WebRules};
+
+    use crate::harness::raw::PATIENCE;
+
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = Address::from(listener.local_addr().unwrap());
     let producer = Run::start(PRODUCER, &at(&address, &["--ws", "t", "m"]));
