@@ -147,7 +147,8 @@ impl Running {
         self.hub.begin(begin);
         // Whoever stopped it before it ran has woken the poll already.
         let attended = self.attendance.ready(begin, self.hub.broker());
-        let mut timeout = self.hub.turn(begin).into_iter().chain(attended).min();
+        let naps = [self.hub.turn(begin), attended, self.gateways.turned(begin)];
+        let mut timeout = naps.into_iter().flatten().min();
         loop {
             match poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
